@@ -1,0 +1,50 @@
+"""`sa-spool status ID`: what one task does now. Standard library alone."""
+
+from __future__ import annotations
+
+from smart_agents_fs import settings as settings_module
+from smart_agents_fs.cli.words import Option, parse
+from smart_agents_fs.errors import UsageError
+from smart_agents_fs.spool import jsonio, layout, quoting, store, telling, view
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+OPTIONS = (Option("--json", "json", "", "print the status object"),)
+_WORDS = {
+    "pending": "Pending",
+    "running": "Running",
+    "completed": "Completed ✅",
+    "failed": "Failed ❌",
+    "cancelled": "Cancelled ⏹",
+}
+
+
+def run(words: list[str]) -> int:
+    """Print the status of the one task that `words` name."""
+    values, rest = parse(words, OPTIONS, "status")
+    if len(rest) != 1:
+        raise UsageError("status: name one task: sa-spool status ID; `sa-spool list` shows them")
+    spool = layout.open_spool(settings_module.spool_dir(), make=False)
+    status = view.status(spool, store.find(spool, rest[0]))
+    print(jsonio.dumps(status) if values.get("json") else "\n".join(lines(status)))
+    return 0
+
+
+def lines(status: dict[str, Any]) -> list[str]:
+    """The status for a person."""
+    percent = status["progress"] if status["state"] == "running" else None
+    head = _WORDS[status["state"]] + (f" ({percent:.0f}% complete)" if percent is not None else "")
+    shown = [f"{status['id']}: {quoting.line(status['description'], 200)}", f"Status: {head}"]
+    if status["waiting_for"]:
+        shown.append(f"Waiting for: {status['waiting_for']}")
+    if status["current_step"]:
+        shown.append(f"Current step: {quoting.line(status['current_step'], 200)}")
+    if status["estimated_remaining_s"] is not None:
+        shown.append(f"Est. time remaining: {telling.duration(status['estimated_remaining_s'])}")
+    if status["error"]:
+        shown.append(f"Reason: {quoting.line(str(status['error']['message']), 500)}")
+    if status["completed_at"]:
+        shown.append(f"Result: sa-spool result {status['id']}")
+    return shown

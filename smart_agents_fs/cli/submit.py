@@ -1,0 +1,197 @@
+"""`sa-spool submit`: put a task into the spool and print its id.
+
+Standard library alone, and little of it: with the supervisor running, most of its time is Python's start.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from smart_agents_fs import settings as settings_module
+from smart_agents_fs import starter
+from smart_agents_fs.cli.words import Option, duration, number, pair, parse, whole
+from smart_agents_fs.errors import InvalidJob, Refused, UsageError
+from smart_agents_fs.spool import fields, layout, store, submission
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from smart_agents_fs.settings import Settings
+    from smart_agents_fs.spool.layout import Spool
+
+OPTIONS = (
+    Option(
+        "--agent",
+        "agent",
+        "NAME",
+        "claude (default), command, a Claude Code subagent, or one from the settings",
+    ),
+    Option("--type", "type", "TYPE", "for the machine's limits: " + ", ".join(fields.TYPES)),
+    Option("--description", "description", "TEXT", "one line that says what it is"),
+    Option("--priority", "priority", "1-10", "10 goes first; default 5", whole),
+    Option("--after", "depends_on", "ID", "start only when this task has succeeded; may be repeated", many=True),
+    Option(
+        "--after-any",
+        "after_any",
+        "ID",
+        "start when this task has ended, however; may be repeated",
+        many=True,
+    ),
+    Option("--in", "delay", "DURATION", "start no sooner than after 90s, 5m, 2h", duration),
+    Option("--at", "not_before", "TIME", "start no sooner than 2026-12-01T08:00"),
+    Option("--timeout", "timeout_s", "DURATION", "end an attempt that runs longer", duration),
+    Option(
+        "--silence-timeout",
+        "silence_timeout_s",
+        "DURATION",
+        "end an attempt that writes nothing for so long",
+        duration,
+    ),
+    Option("--retries", "retries", "N", "tries after the first when it fails", whole),
+    Option("--backoff", "backoff", "S", "pause before the first retry; it doubles each time", duration),
+    Option("--cwd", "cwd", "DIR", "where the agent works; default here"),
+    Option(
+        "--env",
+        "env",
+        "NAME",
+        "pass this variable of the supervisor's environment; may be repeated",
+        many=True,
+    ),
+    Option("--input", "input", "JSON|@FILE", "structured input for the agent"),
+    Option("--model", "model", "NAME", "the model of a claude task"),
+    Option("--budget", "max_budget_usd", "USD", "the most a claude task may cost", number),
+    Option("--estimate", "estimated_duration_s", "DURATION", "how long it should take", duration),
+    Option("--notify", "notify", "WHEN", ", ".join(fields.STRATEGIES)),
+    Option("--session", "session_id", "ID", "the Claude Code session that is told; default the one we are in"),
+    Option("--key", "idempotency_key", "KEY", "the same key submits once and answers the first id after that"),
+    Option("--once-per-prompt", "once_per_prompt", "", "submit once for the prompt that the session is answering"),
+    Option("--label", "labels", "K=V", "a label; may be repeated", pair, many=True),
+    Option("--wait", "wait", "", "wait for its end; exit 0 when it succeeded, 1 when it failed"),
+    Option("--json", "json", "", "print the status object instead of the id"),
+)
+
+
+def run(words: list[str]) -> int:
+    """Submit what `words` ask for; prints the id, or with --json the status object."""
+    values, rest = parse(words, OPTIONS, "submit")
+    settings = settings_module.load()
+    if settings["execution"] == "blocking":
+        raise Refused("background work is turned off (execution = blocking); `sa-spool execute` runs it here")
+    spool = layout.open_spool(settings_module.spool_dir(settings))
+    task_id = submit(spool, settings, values, rest)
+    if values.get("wait"):
+        return _wait(spool, task_id, as_json=bool(values.get("json")))
+    if values.get("json"):
+        from smart_agents_fs.spool import jsonio, view
+
+        print(jsonio.dumps(view.status(spool, task_id)))
+    else:
+        print(task_id)
+    return 0
+
+
+def submit(spool: Spool, settings: Settings, values: dict[str, Any], rest: list[str]) -> str:
+    """Submit a task from option values and remaining words; makes sure that a supervisor works; returns its id."""
+    asked = job_from(spool, values, rest)
+    task_id = submission.submit(spool, asked, settings, via="shell")
+    limits = fields.not_enforced(asked)
+    if limits:
+        print(
+            f"sa-spool: {task_id}: {', '.join(limits)} recorded, but not enforced by this version",
+            file=sys.stderr,
+        )
+    starter.ensure_supervisor(spool)
+    return task_id
+
+
+def job_from(spool: Spool, values: dict[str, Any], rest: list[str]) -> dict[str, Any]:
+    """The job fields that option values and the remaining words ask for."""
+    asked = {name: value for name, value in values.items() if name not in _ELSEWHERE}
+    if values.get("agent") == "command":
+        if not rest:
+            raise UsageError("submit: --agent command needs a program: submit --agent command -- PROGRAM ARG…")
+        asked["argv"] = rest
+    else:
+        asked["prompt"] = _prompt(rest)
+    before = [*values.get("depends_on", ()), *values.get("after_any", ())]
+    if before:
+        asked["depends_on"] = [store.find(spool, part) for part in before]
+        if values.get("after_any"):
+            if values.get("depends_on"):
+                raise UsageError(
+                    "submit: --after and --after-any exclude each other; all must succeed, or all must end"
+                )
+            asked["depends_policy"] = "any"
+    if "delay" in values or "not_before" in values:
+        asked["not_before"] = _start(values)
+    if "retries" in values or "backoff" in values:
+        asked["retries"] = {"max": values.get("retries"), "backoff_s": values.get("backoff")}
+    if "notify" in values:
+        asked["notify"] = {"strategy": values["notify"]}
+    if "labels" in values:
+        asked["labels"] = dict(values["labels"])
+    if "input" in values:
+        asked["input"] = _input(values["input"])
+    if values.get("once_per_prompt"):
+        from smart_agents_fs.spool import prompts
+
+        asked["idempotency_key"] = prompts.key_of_current(spool)
+    return asked
+
+
+#: option values that are not job fields as they stand
+_ELSEWHERE = frozenset(
+    ("depends_on", "after_any", "delay", "not_before", "retries", "backoff", "notify", "labels", "input")
+    + ("once_per_prompt", "wait", "json")
+)
+
+
+def _prompt(rest: list[str]) -> str:
+    if rest and rest != ["-"]:
+        return " ".join(rest)
+    if not rest and sys.stdin is not None and os.isatty(0):
+        raise UsageError("submit: say what to do: sa-spool submit PROMPT…, or pipe the prompt in")
+    from smart_agents_fs.spool import jsonio
+
+    raw = b""
+    while len(raw) <= jsonio.LIMIT and (chunk := os.read(0, 1 << 16)):
+        raw += chunk
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidJob(f"the prompt is not UTF-8 at byte {error.start}") from None
+
+
+def _start(values: dict[str, Any]) -> str:
+    import time
+
+    from smart_agents_fs.spool import clock
+
+    if "delay" in values:
+        return clock.stamp(time.time() + values["delay"])
+    if not clock.is_time(values["not_before"]):
+        raise UsageError(f"submit: --at {values['not_before']!r} is no time; write 2026-12-01T08:00, or use --in 90m")
+    return clock.stamp(clock.parse(values["not_before"]))
+
+
+def _input(text: str) -> Any:
+    from smart_agents_fs.spool import jsonio
+
+    try:
+        if not text.startswith("@"):
+            return jsonio.loads(text.encode("utf-8", "surrogateescape"))
+        with open(text[1:], "rb") as file:
+            return jsonio.loads(file.read(jsonio.LIMIT + 1))
+    except OSError as error:
+        raise UsageError(f"submit: --input {text}: {(error.strerror or str(error)).lower()}") from None
+    except jsonio.Unreadable as error:
+        raise UsageError(f"submit: --input is {error}") from None
+
+
+def _wait(spool: Spool, task_id: str, *, as_json: bool) -> int:
+    from smart_agents_fs.cli import wait
+
+    print(task_id, file=sys.stderr, flush=True)
+    return wait.wait_for(spool, [task_id], timeout_s=None, as_json=as_json)

@@ -1,0 +1,1 @@
+"""What runs: the supervisor, the runner, and what they need of the machine."""

@@ -1,0 +1,105 @@
+"""What an adapter is: it knows how to start one kind of agent and how to read what it writes.
+
+An adapter starts nothing itself and touches no file of the spool; the runner does. Everything here and in
+the adapters is standard library alone: the runner imports it and should stay small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from smart_agents_fs.errors import SmartAgentsError
+from smart_agents_fs.settings import Settings
+from smart_agents_fs.spool.task import Task
+from smart_agents_fs.spool.words import Outcome
+
+
+class AgentUnavailable(SmartAgentsError):
+    """The agent cannot be started here; the message says what to do. `kind` goes into the task's error."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Context:
+    """What an adapter may know of the attempt that it prepares."""
+
+    settings: Settings
+    cwd: str  #: where the agent will run
+    run_dir: str  #: the task's run folder
+    attempt: int
+    environ: Mapping[str, str]  #: the environment of the runner, as it came from whoever started the supervisor
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Launch:
+    """How to start the agent. `env` is its whole environment but for the `SA_*` names, which the runner adds."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    stdin: bytes = b""
+    session: str | None = None  #: the agent's own id of this conversation, if it has one
+    not_enforced: tuple[str, ...] = ()  #: wishes of the task that this agent cannot honour
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """Where the agent is now. `percent` is 0–100, None when unknown."""
+
+    percent: float | None = None
+    step: str = ""  #: what it does now, in words
+    message: str = ""  #: its last words
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """What the agent says it did, checked against everything that could contradict it."""
+
+    outcome: Outcome
+    output: Any = None
+    error: tuple[str, str] | None = None  #: (kind, message)
+    tokens_used: int = 0
+    cost_usd: float = 0.0
+    num_turns: int = 0
+    agents_involved: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()  #: created or modified, relative to cwd where they are below it
+    changes: int = 0  #: edits made to them
+    details: Mapping[str, Any] = field(default_factory=dict)  #: further facts: permission denials, model, session
+
+
+class Reader(Protocol):
+    """Reads one attempt's standard output as it grows."""
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes; they may end anywhere in a line or a character."""
+
+    @property
+    def progress(self) -> Progress:
+        """The latest progress."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether the agent has said completely how it ended: proof enough when its runner is dead."""
+
+    def report(self, exit_code: int | None, stderr_tail: str) -> Report:
+        """The report, once the agent is gone: exit code, −signal, or None when nobody saw it end."""
+
+
+class Agent(Protocol):
+    """An adapter."""
+
+    name: str
+    repeatable: bool  #: may be started again after a power cut without harm
+
+    def launch(self, task: Task, context: Context) -> Launch:
+        """How to start this agent for `task`. Raises AgentUnavailable."""
+
+    def reader(self, task: Task, cwd: str) -> Reader:
+        """A reader for one attempt."""
+
+    def silence_timeout_s(self, settings: Settings) -> float:
+        """Seconds without output after which an attempt is ended unless the task says otherwise; 0 is never."""

@@ -1,0 +1,50 @@
+"""How an attempt ended, as a value: the end record from the agent's report, ended by itself or by us."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from smart_agents_fs.engine.agents.base import Report
+from smart_agents_fs.spool import clock
+from smart_agents_fs.spool.words import Outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stop:
+    """Why the runner ended its agent before the agent did."""
+
+    outcome: Outcome
+    kind: str
+    message: str
+
+
+def stopped(report: Report, stop: Stop) -> Report:
+    """The report of an agent that we ended: what it did until then, and why it was ended."""
+    return replace(report, outcome=stop.outcome, error=(stop.kind, stop.message))
+
+
+def end_record(
+    report: Report, attempt: int, token: str, exit_code: int | None, started: float | None, ended: float
+) -> dict[str, Any]:
+    """The end record of an attempt, as it stands in `end.json`."""
+    return {
+        "format": 1,
+        "attempt": attempt,
+        "token": token,
+        "outcome": str(report.outcome),
+        "exit_code": exit_code,
+        "error": {"kind": report.error[0], "message": report.error[1]} if report.error else None,
+        "output": report.output,
+        "metrics": {
+            "duration_s": round(ended - started, 3) if started is not None else None,
+            "tokens_used": report.tokens_used,
+            "cost_usd": report.cost_usd,
+            "num_turns": report.num_turns,
+            "agents_involved": list(report.agents_involved),
+        },
+        "artifacts": {"files": list(report.files), "changes": report.changes},
+        "details": dict(report.details),
+        "started_at": clock.stamp(started) if started is not None else None,
+        "ended_at": clock.stamp(ended),
+    }

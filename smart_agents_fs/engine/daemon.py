@@ -1,0 +1,154 @@
+"""The supervisor as a process: its lock, its watcher, its signals, and the only loop that sleeps."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import sys
+import time
+
+from smart_agents_fs import environment
+from smart_agents_fs import settings as settings_module
+from smart_agents_fs.engine import machine
+from smart_agents_fs.engine.locks import Singleton
+from smart_agents_fs.engine.supervisor import Supervisor
+from smart_agents_fs.engine.watch import Watcher
+from smart_agents_fs.errors import SpoolUnusable
+from smart_agents_fs.spool import clock, jsonio, layout, process
+from smart_agents_fs.spool.layout import Spool
+from smart_agents_fs.spool.tasklock import TaskLock
+from smart_agents_fs.starter import scrubbed
+
+LITTER_S = 3600.0
+
+
+class Daemon:
+    """One supervisor process."""
+
+    def __init__(self, spool: Spool) -> None:
+        self.spool = spool
+        self.supervisor = Supervisor(spool, start_runner, machine.sample)
+        self._lock = Singleton(spool.supervisor("lock"))
+        # A SimpleQueue may be put to from a signal handler; an Event or a Condition might deadlock there.
+        self._wakes: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._watcher = Watcher(spool, self._wakes.put)
+        self._stop = False
+
+    def run(self, *, starting_fd: int | None = None) -> bool:
+        """Supervise until idle or told to stop; False when another supervisor has the spool."""
+        if not self._lock.take(1.0):
+            return False
+        if starting_fd is not None:
+            os.close(starting_fd)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        signal.signal(signal.SIGCHLD, self._on_child)
+        layout.repair(self.spool)
+        self._tidy()
+        self._say(f"supervisor {os.getpid()} begins")
+        try:
+            self.supervisor.watched = self._watcher.start()
+            self._loop()
+        finally:
+            self._watcher.stop()
+            self._lock.release()
+            self._say(f"supervisor {os.getpid()} ends")
+        return True
+
+    def _loop(self) -> None:
+        busy = time.monotonic()
+        names: set[str] = set()
+        while not self._stop:
+            self.supervisor.tick(time.time(), names)
+            reap()
+            if not self.supervisor.idle:
+                busy = time.monotonic()
+            idle_exit = self.supervisor.settings["supervisor.idle_exit_s"]
+            left = busy + idle_exit - time.monotonic()
+            if left <= 0 and self._leave():
+                return
+            pause = self.supervisor.next_look_s(time.time())
+            names = self._wait(min(pause, max(0.05, left)) if self.supervisor.idle else pause)
+
+    def _wait(self, pause: float) -> set[str]:
+        """The names that woke us within `pause` seconds, all that are there by then."""
+        names: set[str] = set()
+        try:
+            name = self._wakes.get(timeout=pause)
+            while True:
+                if name is not None:
+                    names.add(name)
+                name = self._wakes.get_nowait()
+        except queue.Empty:
+            return names
+
+    def _leave(self) -> bool:
+        """Release first, look second (I9): true when nobody published meanwhile, or another took over."""
+        self._lock.release()
+        if not any(name.endswith(".json") for name in os.listdir(self.spool.directory(layout.PENDING))):
+            return True
+        return not self._lock.take(1.0)
+
+    def _tidy(self) -> None:
+        """Clear what dead writers left in `tmp/`, and tell again what a reboot may have taken."""
+        for name in os.listdir(self.spool.tmp):
+            path = f"{self.spool.tmp}/{name}"
+            writer = name.partition("-")[0]
+            try:
+                old = time.time() - os.lstat(path).st_mtime > LITTER_S
+                if old and not (writer.isdigit() and process.exists(int(writer))):
+                    os.unlink(path)
+            except OSError:
+                continue
+        before = jsonio.load_or_none(self.spool.supervisor("status.json")) or {}
+        if (before.get("supervisor") or {}).get("boot_id") != process.boot_id():
+            self.supervisor.settle_after_boot()
+
+    def _on_signal(self, _number: int, _frame: object) -> None:
+        self._stop = True
+        self._wakes.put(None)
+
+    def _on_child(self, _number: int, _frame: object) -> None:
+        self._wakes.put(None)
+
+    def _say(self, text: str) -> None:
+        print(clock.stamp(), text, file=sys.stderr, flush=True)
+
+
+def start_runner(spool: Spool, task_id: str, attempt: int, lock: TaskLock) -> None:
+    """Start the runner of one attempt, which inherits the task's lock, in a session of its own."""
+    program = environment.ready()
+    if program is None:
+        raise SpoolUnusable("the environment is gone; `sa-spool doctor` builds it again")
+    command = program.command("runner", task_id, str(attempt), str(lock.fd))
+    environ = scrubbed(dict(os.environ)) | {"SA_SPOOL_DIR": spool.root}
+    os.set_inheritable(lock.fd, True)
+    try:
+        os.posix_spawn(command[0], command, environ, setsid=True)
+    finally:
+        os.set_inheritable(lock.fd, False)
+
+
+def reap() -> None:
+    """Collect runners that have ended."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return
+
+
+def main(words: list[str]) -> int:
+    """`supervise --detached [FD]`: the process that `starter` starts. 0 also when another one supervises."""
+    fd = int(words[1]) if len(words) > 1 else None
+    for number in range(3, 256):
+        if number != fd:
+            try:
+                os.close(number)
+            except OSError:
+                continue
+    if fd is not None:
+        os.set_inheritable(fd, False)
+    Daemon(layout.open_spool(settings_module.spool_dir())).run(starting_fd=fd)
+    return 0

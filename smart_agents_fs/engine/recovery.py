@@ -1,0 +1,84 @@
+"""What a dead runner left in `running/` is brought to where it belongs.
+
+In `running/` with a free lock means that the runner is dead (I3). The caller has taken the lock, so nobody
+else works on the task. Never a second attempt while anything of the first is alive.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from smart_agents_fs.engine import tree
+from smart_agents_fs.engine.agents import agent_for
+from smart_agents_fs.engine.agents.base import Report
+from smart_agents_fs.engine.attempt_end import end_record
+from smart_agents_fs.errors import SmartAgentsError
+from smart_agents_fs.settings import Settings
+from smart_agents_fs.spool import audit, clock, ending, jsonio, layout, process, runs, store
+from smart_agents_fs.spool.layout import Spool
+from smart_agents_fs.spool.task import Task
+from smart_agents_fs.spool.words import Outcome
+
+
+def recover(spool: Spool, task_id: str, settings: Settings) -> str:
+    """Finish, put back or give up the task `task_id`, whose lock the caller holds; returns its state then."""
+    state = store.state_of(spool, task_id)
+    if state != layout.RUNNING:
+        return str(state)
+    job = jsonio.load_or_none(spool.job(layout.RUNNING, task_id)) or {}
+    attempt = runs.current_attempt(spool, task_id)
+    end = jsonio.load_or_none(spool.attempt(task_id, attempt, "end.json"))
+    if end is None:
+        started = spool.attempt(task_id, attempt, "attempt.json")
+        if not os.path.lexists(started):
+            return _undo_claim(spool, task_id, job)
+        end = _end_lost(spool, task_id, job, attempt, jsonio.load_or_none(started) or {}, settings)
+    audit.note(spool, "recover", task_id, attempt=attempt, outcome=end["outcome"])
+    return ending.finish(spool, task_id, job, end, settings)
+
+
+def _undo_claim(spool: Spool, task_id: str, job: dict[str, Any]) -> str:
+    """It was claimed and never started: it waits again, unless it was cancelled meanwhile."""
+    store.move(spool, task_id, layout.RUNNING, layout.PENDING)
+    request = runs.cancel_requested(spool, task_id)
+    if request is None:
+        return layout.PENDING
+    return ending.end_unrun(spool, task_id, job, "cancelled", "cancelled", ending.cancel_message(request))
+
+
+def _end_lost(
+    spool: Spool, task_id: str, job: dict[str, Any], attempt: int, started: dict[str, Any], settings: Settings
+) -> dict[str, Any]:
+    """End what the attempt left alive, and write the end record that its runner did not live to write."""
+    token = started.get("token") or ""
+    left = tree.end_with_token(token) if token and started.get("boot_id") == process.boot_id() else []
+    report = _report(spool, task_id, job, attempt, settings)
+    begun = started.get("started_at")
+    end = end_record(
+        report, attempt, token, None, clock.parse(begun) if isinstance(begun, str) else None, time.time()
+    )
+    end |= {"recovered": True, "left_processes": left}
+    return ending.record_end(spool, task_id, attempt, end, durable=True)
+
+
+def _report(spool: Spool, task_id: str, job: dict[str, Any], attempt: int, settings: Settings) -> Report:
+    """What the agent's own log proves; otherwise cancelled if that was asked for, else lost."""
+    message = "its runner died before the agent was done; what the agent did is unknown; look at `sa-spool logs`"
+    report = Report(outcome=Outcome.LOST, error=("lost", message))
+    try:
+        task = Task.from_job(task_id, job)
+        cwd = task.cwd or task.project_dir or os.path.expanduser("~")
+        reader = agent_for(task, settings, cwd, os.path.expanduser("~")).reader(task, cwd)
+        with open(spool.attempt(task_id, attempt, "stdout.log"), "rb") as log:
+            while data := log.read(1 << 20):
+                reader.feed(data)
+    except (OSError, SmartAgentsError):
+        return report
+    if reader.finished:
+        return reader.report(None, runs.tail(spool.attempt(task_id, attempt, "stderr.log"), 8192))
+    request = runs.cancel_requested(spool, task_id)
+    if request is not None:
+        return Report(outcome=Outcome.CANCELLED, error=("cancelled", ending.cancel_message(request)))
+    return report

@@ -1,0 +1,268 @@
+"""The runner: one process that owns one attempt of one task.
+
+It was started holding the task's lock, so the task counts as alive for exactly as long as it lives; it
+outlives the supervisor. It starts the agent in a session of its own with log files as its output (not
+pipes: an agent survives the death of its runner, and what it said stays provable), watches those files for
+progress, ends the agent on request, at a limit or when it is done, and brings the task to its end.
+Standard library alone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from smart_agents_fs import settings as settings_module
+from smart_agents_fs.engine import tree
+from smart_agents_fs.engine.agents import agent_for
+from smart_agents_fs.engine.agents.base import (
+    Agent,
+    AgentUnavailable,
+    Context,
+    Launch,
+    Progress,
+    Reader,
+    Report,
+)
+from smart_agents_fs.engine.attempt_end import Stop, end_record, stopped
+from smart_agents_fs.spool import audit, clock, ending, jsonio, layout, process, runs, store
+from smart_agents_fs.spool.layout import Spool
+from smart_agents_fs.spool.task import Task
+from smart_agents_fs.spool.words import Outcome
+
+LOOK_S = 0.2  #: between two looks at the agent's output and at `cancel`
+FIRST_LOOK_S = 0.03  #: the same in the first second: short tasks should not wait
+STDERR_TAIL = 8192
+
+
+class Runner:
+    """One attempt of one task, from the first record to the last rename."""
+
+    def __init__(self, spool: Spool, task_id: str, attempt: int, settings: settings_module.Settings) -> None:
+        self.spool = spool
+        self.settings = settings
+        self.task_id = task_id
+        self.attempt = attempt
+        self.job = store.load(spool, task_id)[1]
+        self.task = Task.from_job(task_id, self.job)
+        self.token = os.urandom(16).hex()
+        self.started = time.time()
+        self.durable = settings["durability"] == "full"
+        self._shown: Progress | None = None
+        self._fed = 0
+
+    def run(self) -> str:
+        """Do the attempt and return the state in which the task then is."""
+        home = os.path.expanduser("~")
+        cwd = self.task.cwd or self.task.project_dir or home
+        os.makedirs(self.spool.attempt(self.task_id, self.attempt), 0o700, exist_ok=True)
+        try:
+            agent = agent_for(self.task, self.settings, cwd, home)
+            launch = self._prepare(agent, cwd)
+        except AgentUnavailable as error:
+            self._record_start(None, durable=self.durable)
+            return self._end(self._refused(error), None, ())
+        self._record_start(launch, durable=self.durable and not agent.repeatable)
+        tree.adopt_orphans()
+        reader = agent.reader(self.task, cwd)
+        try:
+            child = self._start(launch, cwd)
+        except OSError as error:
+            what = f"cannot start {launch.argv[0]}: {(error.strerror or str(error)).lower()}"
+            return self._end(self._refused(AgentUnavailable("agent_missing", what)), None, launch.not_enforced)
+        self._record_start(launch, durable=False, child=child.pid)
+        stop = self._watch(child, reader, agent)
+        exit_code = child.wait()
+        left = tree.end_descendants() if stop is not None else []
+        self._feed(reader, whole=True)
+        report = self._report(reader, exit_code, stop)
+        return self._end(report, exit_code, launch.not_enforced, left)
+
+    def _prepare(self, agent: Agent, cwd: str) -> Launch:
+        if not os.path.isdir(cwd):
+            raise AgentUnavailable("cwd_missing", f"its directory {cwd} is gone; make it again and retry")
+        context = Context(
+            settings=self.settings,
+            cwd=cwd,
+            run_dir=self.spool.run(self.task_id),
+            attempt=self.attempt,
+            environ=os.environ,
+        )
+        return agent.launch(self.task, context)
+
+    def _record_start(self, launch: Launch | None, *, durable: bool, child: int | None = None) -> None:
+        """Write `attempt.json`: before the start what may be running, after it what does."""
+        record = {
+            "format": 1,
+            "attempt": self.attempt,
+            "token": self.token,
+            "boot_id": process.boot_id(),
+            "runner": process.identity(os.getpid()),
+            "agent": process.identity(child) if child else None,
+            "agent_session": launch.session if launch else None,
+            "started_at": clock.stamp(self.started),
+        }
+        path = self.spool.attempt(self.task_id, self.attempt, "attempt.json")
+        jsonio.replace(path, jsonio.dumps(record), self.spool.tmp, durable=durable)
+        if durable:
+            jsonio.sync_directory(self.spool.run(self.task_id))
+
+    def _start(self, launch: Launch, cwd: str) -> subprocess.Popen[bytes]:
+        folder = self.spool.attempt(self.task_id, self.attempt)
+        environ = dict(launch.env) | {
+            "SA_TASK_ID": self.task_id,
+            "SA_SPOOL_DIR": self.spool.root,
+            "SA_TASK_DEPTH": str(self.task.depth),
+            "SA_RUN_DIR": self.spool.run(self.task_id),
+            "SA_SESSION_ID": self.task.session_id or "",
+            tree.TOKEN: self.token,
+        }
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        out = os.open(f"{folder}/stdout.log", flags, 0o600)
+        err = os.open(f"{folder}/stderr.log", flags, 0o600)
+        given = self._stdin(launch.stdin)
+        try:
+            return subprocess.Popen(
+                launch.argv, cwd=cwd, env=environ, stdin=given, stdout=out, stderr=err, start_new_session=True
+            )
+        finally:
+            for fd in (out, err, given):
+                os.close(fd)
+
+    def _stdin(self, data: bytes) -> int:
+        """A descriptor from which the agent reads `data`: a file without a name, so that nobody has to feed it."""
+        if not data:
+            return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        part = f"{self.spool.tmp}/{os.getpid()}-{self.token}"
+        fd = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        os.unlink(part)
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+        os.lseek(fd, 0, os.SEEK_SET)
+        return fd
+
+    def _watch(self, child: subprocess.Popen[bytes], reader: Reader, agent: Agent) -> Stop | None:
+        """Follow the agent until it is gone; returns why we ended it, or None when it ended by itself."""
+        limit = self.task.timeout_s or self.settings["task.timeout_s"]
+        silence = self.task.silence_timeout_s
+        silence = agent.silence_timeout_s(self.settings) if silence is None else silence
+        begun = heard = time.monotonic()
+        size = 0
+        while True:
+            pause = FIRST_LOOK_S if time.monotonic() - begun < 1 else LOOK_S
+            gone = tree.wait_for_exit(child.pid, pause)
+            now = time.monotonic()
+            written = self._written()
+            if written != size:
+                size, heard = written, now
+                self._feed(reader)
+                self._show(reader.progress)
+            if gone:
+                return None
+            stop = self._why_stop(now - begun, limit, now - heard, silence)
+            if stop is not None:
+                self._terminate(child)
+                return stop
+
+    def _why_stop(self, elapsed: float, limit: float, quiet: float, silence: float) -> Stop | None:
+        request = runs.cancel_requested(self.spool, self.task_id)
+        if request is not None:
+            return Stop(outcome=Outcome.CANCELLED, kind="cancelled", message=ending.cancel_message(request))
+        if elapsed >= limit:
+            message = f"it ran longer than its limit of {limit:g} s; `--timeout` gives it more"
+            return Stop(outcome=Outcome.TIMED_OUT, kind="timeout", message=message)
+        if silence and quiet >= silence:
+            message = f"it wrote nothing for {silence:g} s; `--silence-timeout` gives it more"
+            return Stop(outcome=Outcome.TIMED_OUT, kind="silence", message=message)
+        return None
+
+    def _terminate(self, child: subprocess.Popen[bytes]) -> None:
+        """Ask the agent to end, wait for its grace, kill it; what it started is left to the sweep."""
+        try:
+            os.killpg(child.pid, signal.SIGTERM)
+        except OSError:
+            child.send_signal(signal.SIGTERM)
+        if not tree.wait_for_exit(child.pid, self.settings["task.grace_s"]):
+            child.kill()
+
+    def _written(self) -> int:
+        folder = self.spool.attempt(self.task_id, self.attempt)
+        return runs.size_of(f"{folder}/stdout.log") + runs.size_of(f"{folder}/stderr.log")
+
+    def _feed(self, reader: Reader, *, whole: bool = False) -> None:
+        """Give the reader what is new in the log; while the agent runs at most 4 MB at a time."""
+        with open(self.spool.attempt(self.task_id, self.attempt, "stdout.log"), "rb") as file:
+            file.seek(self._fed)
+            for _ in range(4):
+                data = file.read(1 << 20)
+                if not data:
+                    return
+                self._fed += len(data)
+                reader.feed(data)
+            while whole and (data := file.read(1 << 20)):
+                reader.feed(data)
+
+    def _show(self, progress: Progress) -> None:
+        if progress == self._shown:
+            return
+        self._shown = progress
+        record = {
+            "format": 1,
+            "attempt": self.attempt,
+            "progress": progress.percent,
+            "step": progress.step,
+            "message": progress.message,
+            "time": clock.stamp(),
+        }
+        try:
+            runs.write_progress(self.spool, self.task_id, record)
+            audit.append(self.spool.attempt(self.task_id, self.attempt, "events.jsonl"), record)
+        except OSError:
+            return  # a full disk must not end the work
+
+    def _report(self, reader: Reader, exit_code: int, stop: Stop | None) -> Report:
+        stderr = runs.tail(self.spool.attempt(self.task_id, self.attempt, "stderr.log"), STDERR_TAIL)
+        report = reader.report(exit_code, stderr)
+        if stop is None:
+            return report
+        return stopped(report, stop)
+
+    def _refused(self, error: AgentUnavailable) -> Report:
+        return Report(outcome=Outcome.FAILED, error=(error.kind, str(error)))
+
+    def _end(
+        self,
+        report: Report,
+        exit_code: int | None,
+        not_enforced: tuple[str, ...],
+        left: list[int] | None = None,
+    ) -> str:
+        end = end_record(report, self.attempt, self.token, exit_code, self.started, time.time())
+        end["not_enforced"] = [*self.task.not_enforced, *not_enforced]
+        end["left_processes"] = left or []
+        end = ending.record_end(self.spool, self.task_id, self.attempt, end, durable=self.durable)
+        tree.end_descendants()
+        return ending.finish(self.spool, self.task_id, self.job, end, self.settings)
+
+
+def main(words: list[str]) -> int:
+    """Run one attempt: `runner TASK ATTEMPT LOCK_FD`, in the spool that `SA_SPOOL_DIR` names.
+
+    The lock's descriptor stays open, but not in the agent, until this process ends.
+    """
+    task_id, attempt, fd = words[0], int(words[1]), int(words[2])
+    os.set_inheritable(fd, False)
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _carry_on)
+    spool = Spool(os.environ["SA_SPOOL_DIR"])
+    state = Runner(spool, task_id, attempt, settings_module.load()).run()
+    print(clock.stamp(), task_id, f"attempt {attempt}", state, file=sys.stderr)
+    return 0 if state != layout.RUNNING else 1
+
+
+def _carry_on(_number: int, _frame: object) -> None:
+    """A handler, since an ignored signal would be ignored by the agent too, and it must hear a SIGTERM."""

@@ -1,0 +1,280 @@
+"""The supervisor's whole logic: take in what arrives, recover what died, start what may start, say why not.
+
+`tick(now)` does one round and never sleeps; `daemon.py` is the only place that does. It never imports the
+runner: a runner is another program, started holding the task's lock.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from smart_agents_fs import settings as settings_module
+from smart_agents_fs.engine import admission, intake, recovery
+from smart_agents_fs.engine.machine import Snapshot
+from smart_agents_fs.engine.report import write_status
+from smart_agents_fs.errors import SmartAgentsError
+from smart_agents_fs.settings import Settings
+from smart_agents_fs.spool import clock, ending, jsonio, layout, offers, runs, sessions, store, tasklock
+from smart_agents_fs.spool.layout import Spool
+from smart_agents_fs.spool.task import Task
+from smart_agents_fs.spool.tasklock import TaskLock
+from smart_agents_fs.spool.words import DependsPolicy, TaskType
+
+RESCAN_S = 15.0  #: between two listings that trust no event
+FALSE_STARTS = 5  #: claims of one task whose runner died before its first record, before we give up
+
+StartRunner = Callable[[Spool, str, int, TaskLock], None]
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A task in `pending/`, and why it still waits."""
+
+    task: Task
+    not_before: float = 0.0
+    reason: str = "its turn"
+    false_starts: int = 0
+
+    def order(self, default_priority: int) -> tuple[int, float, str]:
+        """Highest priority first, then in the order of submission."""
+        priority = self.task.priority if self.task.priority is not None else default_priority
+        return (-priority, self.task.created_at, self.task.id)
+
+
+@dataclass
+class Supervisor:
+    """One spool's supervisor. The caller holds the spool's supervisor lock."""
+
+    spool: Spool
+    start_runner: StartRunner
+    sample: Callable[[], Snapshot]
+    load_settings: Callable[[], Settings] = settings_module.load
+    waiting: dict[str, Waiting] = field(default_factory=dict)
+    running: dict[str, TaskType] = field(default_factory=dict)
+    look_again: set[str] = field(default_factory=set)
+    settings: Settings = field(init=False)
+    started_at: str = field(default_factory=clock.stamp)
+    watched: bool = True
+    _scanned: float = -RESCAN_S
+    _mtime: int = 0
+    _false_starts: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.settings = self.load_settings()
+
+    def tick(self, now: float, names: frozenset[str] | set[str] = frozenset()) -> None:
+        """One round at `now` (Unix seconds); `names` are files in `pending/` that a watcher saw."""
+        self._reload_settings()
+        self._take_in(now, set(names))
+        self._follow_running()
+        self._start_what_may(now)
+        write_status(self, now)
+        self._mtime = self._pending_mtime()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing runs and nothing waits."""
+        return not (self.running or self.waiting or self.look_again)
+
+    def next_look_s(self, now: float) -> float:
+        """Seconds until something can change without an event."""
+        if self.look_again or not self.watched:
+            return 1.0
+        times = [item.not_before - now for item in self.waiting.values() if item.not_before > now]
+        limit = 2.0 if self.running else RESCAN_S
+        return max(0.05, min([limit, *times]))
+
+    def settle_after_boot(self) -> None:
+        """Tell again what a power cut took: recent endings whose notice is missing or empty."""
+        oldest = time.time() - 86_400
+        for state in layout.ENDED:
+            for task_id in store.ids_in(self.spool, state):
+                path = self.spool.run(task_id, "result.json")
+                result = jsonio.load_or_none(path)
+                job = jsonio.load_or_none(self.spool.job(state, task_id))
+                if result is not None and job is not None and os.stat(path).st_mtime >= oldest:
+                    ending.tell(self.spool, job, result)
+
+    def _reload_settings(self) -> None:
+        try:
+            self.settings = self.load_settings()
+        except SmartAgentsError as error:
+            print(clock.stamp(), f"settings not changed: {error}", file=sys.stderr)
+
+    def _take_in(self, now: float, names: set[str]) -> None:
+        """Look at what is new: the named files, or all of them when a listing is due (I6)."""
+        if (
+            now - self._scanned >= RESCAN_S
+            or now < self._scanned
+            or (not names and self._mtime != self._pending_mtime())
+        ):
+            self._scanned = now
+            listed = set(os.listdir(self.spool.directory(layout.PENDING)))
+            for task_id in [known for known in self.waiting if f"{known}.json" not in listed]:
+                del self.waiting[task_id]
+            names = {name for name in listed if name[:-5] not in self.waiting}
+            self._hand_over()
+        names |= self.look_again
+        self.look_again = set()
+        for name in sorted(names):
+            if name[:-5] in self.waiting or name[:-5] in self.running:
+                continue
+            self._take_in_one(name)
+
+    def _take_in_one(self, name: str) -> None:
+        try:
+            found = intake.take_in(self.spool, name, self.settings)
+        except OSError as error:
+            print(clock.stamp(), f"cannot take in {name}: {error}", file=sys.stderr)
+            self.look_again.add(name)
+            return
+        if isinstance(found, intake.Later):
+            self.look_again.add(name)
+        elif isinstance(found, intake.Rejected):
+            print(clock.stamp(), f"rejected {name}: {found.reason}", file=sys.stderr)
+        elif found is not None:
+            task = found.task
+            not_before = max(task.not_before or 0.0, runs.not_before(self.spool, task.id))
+            self.waiting[task.id] = Waiting(task=task, not_before=not_before)
+
+    def _follow_running(self) -> None:
+        """Notice ends, and recover every task whose lock is free: its runner is dead."""
+        listed = set(store.ids_in(self.spool, layout.RUNNING))
+        for task_id in set(self.running) - listed:
+            del self.running[task_id]
+            self._look_at_again(task_id)
+        for task_id in listed:
+            try:
+                lock = tasklock.take(self.spool, task_id)
+                if lock is not None:
+                    with lock:
+                        self._recover(task_id)
+                elif task_id not in self.running:
+                    self.running[task_id] = self._type_of(task_id)
+            except (OSError, SmartAgentsError) as error:
+                print(clock.stamp(), f"cannot recover {task_id} yet: {error}", file=sys.stderr)
+
+    def _recover(self, task_id: str) -> None:
+        started = os.path.lexists(
+            self.spool.attempt(task_id, runs.current_attempt(self.spool, task_id), "attempt.json")
+        )
+        state = recovery.recover(self.spool, task_id, self.settings)
+        self.running.pop(task_id, None)
+        print(clock.stamp(), f"recovered {task_id}: {state}", file=sys.stderr)
+        if state == layout.PENDING:
+            if not started:
+                self._false_starts[task_id] = self._false_starts.get(task_id, 0) + 1
+            self._look_at_again(task_id)
+
+    def _look_at_again(self, task_id: str) -> None:
+        """A task that left `running/` may be back in `pending/` for another attempt."""
+        if os.path.lexists(self.spool.job(layout.PENDING, task_id)):
+            self.look_again.add(f"{task_id}.json")
+
+    def _start_what_may(self, now: float) -> None:
+        limits = admission.Limits.from_settings(self.settings)
+        default = self.settings["task.priority"]
+        for item in sorted(self.waiting.values(), key=lambda item: item.order(default)):
+            task_id = item.task.id
+            try:
+                if self._ended_while_waiting(item):
+                    del self.waiting[task_id]
+                    continue
+                item.reason = self._why_not_yet(item, now, limits)
+                if not item.reason and self._claim(item):
+                    del self.waiting[task_id]
+            except (OSError, SmartAgentsError) as error:
+                item.reason = f"the spool, which cannot be written: {error}"
+                print(clock.stamp(), f"cannot start {task_id} yet: {error}", file=sys.stderr)
+
+    def _why_not_yet(self, item: Waiting, now: float, limits: admission.Limits) -> str:
+        """Why a task must wait, in words; empty when it may start now."""
+        if item.not_before > now:
+            return f"its time, {clock.stamp(item.not_before)}"
+        for other in item.task.depends_on:
+            if store.state_of(self.spool, other) not in layout.ENDED:
+                return f"{other}, on which it depends"
+        return admission.admits(item.task.type, list(self.running.values()), limits).reason
+
+    def _ended_while_waiting(self, item: Waiting) -> bool:
+        """End a task that was cancelled, whose dependency failed, or whose runner cannot start."""
+        task = item.task
+        outcome, kind, message = "", "", ""
+        request = runs.cancel_requested(self.spool, task.id)
+        if request is not None:
+            outcome, kind, message = "cancelled", "cancelled", ending.cancel_message(request)
+        elif self._false_starts.get(task.id, 0) >= FALSE_STARTS:
+            message = f"its runner died {FALSE_STARTS} times before it began; {self.spool.supervisor('log')} says why"
+            outcome, kind = "failed", "runner"
+        elif task.depends_policy is DependsPolicy.SUCCESS:
+            for other in task.depends_on:
+                state = store.state_of(self.spool, other)
+                if state in ("failed", "cancelled"):
+                    outcome, kind = "dependency_failed", "dependency"
+                    message = f"{other}, on which it depends, {'was cancelled' if state == 'cancelled' else 'failed'}"
+        if not outcome:
+            return False
+        lock = tasklock.take(self.spool, task.id)
+        if lock is None:
+            return False
+        with lock:
+            if os.path.lexists(self.spool.job(layout.PENDING, task.id)):
+                job = jsonio.load_or_none(self.spool.job(layout.PENDING, task.id)) or {}
+                ending.end_unrun(self.spool, task.id, job, outcome, kind, message)
+        return True
+
+    def _claim(self, item: Waiting) -> bool:
+        """Take the task's lock, move it to `running/` and start its runner; False when it is busy or gone."""
+        task = item.task
+        lock = tasklock.take(self.spool, task.id)
+        if lock is None:
+            item.reason = "its lock, which another process holds for a moment"
+            return False
+        with lock:
+            try:
+                store.move(self.spool, task.id, layout.PENDING, layout.RUNNING)
+            except FileNotFoundError:
+                return True  # cancelled or moved by its owner
+            try:
+                self.start_runner(self.spool, task.id, runs.current_attempt(self.spool, task.id), lock)
+            except OSError:
+                store.move(self.spool, task.id, layout.RUNNING, layout.PENDING)
+                raise
+        self.running[task.id] = task.type
+        return True
+
+    def _hand_over(self) -> None:
+        """Bring what waits in the mailboxes of sessions that are gone to those who took over their project."""
+        due = [name for name in os.listdir(self.spool.directory("notices")) if self._is_due(name)]
+        if not due:
+            return
+        everyone = sessions.everyone(self.spool)
+        live = {session["id"]: session for session in everyone if sessions.is_live(session)}
+        heirs: dict[str, dict[str, object]] = {}
+        for session in live.values():
+            if session.get("attended") and session.get("project_dir"):
+                heirs.setdefault(session["project_dir"], session)
+        if any(name not in live for name in due):
+            for heir in heirs.values():
+                offers.hand_over(self.spool, heir)
+
+    def _is_due(self, mailbox: str) -> bool:
+        return os.path.lexists(self.spool.mailbox(mailbox, "due"))
+
+    def _type_of(self, task_id: str) -> TaskType:
+        job = jsonio.load_or_none(self.spool.job(layout.RUNNING, task_id)) or {}
+        try:
+            return Task.from_job(task_id, job).type
+        except SmartAgentsError:
+            return TaskType.COMMAND
+
+    def _pending_mtime(self) -> int:
+        try:
+            return os.stat(self.spool.directory(layout.PENDING)).st_mtime_ns
+        except FileNotFoundError:
+            layout.repair(self.spool)
+            return 0

@@ -1,0 +1,207 @@
+"""The user's settings and the place of the spool.
+
+Read from `$SA_CONFIG`, else `${XDG_CONFIG_HOME:-~/.config}/smart-agents/config.toml`. The defaults are the
+mission's numbers. Beside the settings stands `place`: the spool chosen at first use, so that a hook, a shell
+and Python find the same one whatever their environment. Standard library alone, cheap without a settings file.
+"""
+
+from __future__ import annotations
+
+import os
+
+from smart_agents_fs.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+#: key: (default, what it is, allowed values or (lowest, highest) or None)
+KEYS: dict[str, tuple[Any, str, Any]] = {
+    "limits.max_tasks": (5, "tasks that may run at once", (1, 1000)),
+    "limits.max_e2e": (1, "tasks of type e2e_test that may run at once", (1, 1000)),
+    "limits.max_builds": (2, "tasks of type build that may run at once", (1, 1000)),
+    "limits.max_agents": (6, "agents that may be at work at once, subagents counted", (1, 1000)),
+    "limits.cpu_percent": (70, "no new task above this CPU load, percent of all cores", (1, 100)),
+    "limits.memory_percent": (85, "no new task above this memory use, percent", (1, 100)),
+    "limits.memory_hard_percent": (95, "not even one task above this memory use, percent", (1, 100)),
+    "retries.max": (0, "tries after the first that a task gets unless it says otherwise", (0, 100)),
+    "task.timeout_s": (14400, "seconds that one attempt may take", (1, 31_536_000)),
+    "task.silence_timeout_s": (
+        0,
+        "seconds without output before an attempt is ended; 0 is off",
+        (0, 31_536_000),
+    ),
+    "task.priority": (5, "priority of a task that names none; 10 goes first", (1, 10)),
+    "task.max_depth": (3, "how deep tasks may submit tasks", (0, 100)),
+    "task.grace_s": (8, "seconds between the request to end and the kill", (0, 600)),
+    "supervisor.idle_exit_s": (
+        60,
+        "seconds without work after which the supervisor ends itself",
+        (0, 86_400),
+    ),
+    "notify.strategy": ("completion", "when tasks speak", ("silent", "milestone", "verbose", "completion")),
+    "notify.wake": (False, "whether an ending wakes an idle session", None),
+    "execution": ("async", "what `execute` does without a flag", ("async", "blocking", "default")),
+    "durability": ("full", "what a write survives: a power cut, or a process's death", ("full", "process")),
+    "spool.dir": (
+        "",
+        "place of the spool; empty is ${XDG_STATE_HOME:-~/.local/state}/smart-agents/spool",
+        None,
+    ),
+    "claude.program": ("claude", "the Claude Code client: a name on PATH or a path", None),
+    "claude.args": ([], "further arguments for every claude task", None),
+    "claude.permission_mode": ("", "--permission-mode of claude tasks; empty leaves it to the client", None),
+    "claude.silence_timeout_s": (900, "like task.silence_timeout_s, for claude tasks", (0, 31_536_000)),
+}
+
+
+class Settings:
+    """The settings in force: `settings["limits.max_tasks"]`."""
+
+    __slots__ = ("_values", "agents", "path")
+
+    def __init__(self, path: str, values: dict[str, Any], agents: dict[str, dict[str, Any]]) -> None:
+        self.path = path
+        self._values = values
+        #: the user's own agents, `[agents.NAME]` with `argv`: name → table
+        self.agents = agents
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values[key] if key in self._values else KEYS[key][0]
+
+    def source(self, key: str) -> str:
+        """Where the value of `key` comes from: `default`, or the path of the settings file."""
+        return self.path if key in self._values else "default"
+
+
+def load() -> Settings:
+    """The settings in force now. Raises UsageError that names the key and what it should be."""
+    path = config_path()
+    try:
+        file = open(path, "rb")  # noqa: SIM115  (closed below; a missing file is the common, fast case)
+    except (FileNotFoundError, NotADirectoryError):
+        return Settings(path, {}, {})
+    except OSError as error:
+        raise UsageError(f"cannot read the settings {path}: {(error.strerror or str(error)).lower()}") from None
+    import tomllib
+
+    with file:
+        try:
+            table = tomllib.load(file)
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise UsageError(f"{path} is not TOML: {str(error).lower()}") from None
+    agents = table.pop("agents", {})
+    values: dict[str, Any] = {}
+    for key, value in _flatten(table):
+        values[key] = check(key, value, path)
+    return Settings(path, values, _check_agents(agents, path))
+
+
+def check(key: str, value: Any, where: str = "") -> Any:
+    """`value` if `key` may have it. Raises UsageError that says what it may be."""
+    if key not in KEYS:
+        import difflib
+
+        near = difflib.get_close_matches(key, KEYS, n=1)
+        hint = f"; did you mean {near[0]}?" if near else "; `sa-spool config list` shows every key"
+        raise UsageError(f"{where + ': ' if where else ''}unknown setting {key!r}{hint}")
+    default, _, allowed = KEYS[key]
+    wanted = ""
+    if isinstance(default, bool):
+        wanted = "" if isinstance(value, bool) else "true or false"
+    elif isinstance(default, int):
+        low, high = allowed
+        fits = isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
+        wanted = "" if fits else f"a number from {low} to {high}"
+    elif isinstance(default, list):
+        fits = isinstance(value, list) and all(isinstance(item, str) for item in value)
+        wanted = "" if fits else "a list of strings"
+    elif allowed:
+        wanted = "" if value in allowed else "one of " + ", ".join(allowed)
+    elif not isinstance(value, str):
+        wanted = "a string"
+    if wanted:
+        raise UsageError(f"{where + ': ' if where else ''}{key} = {value!r} does not fit: it takes {wanted}")
+    return value
+
+
+def config_path() -> str:
+    """The settings file, which need not exist."""
+    named = os.environ.get("SA_CONFIG")
+    if named:
+        return os.path.abspath(named)
+    return f"{_base('XDG_CONFIG_HOME', '.config')}/smart-agents/config.toml"
+
+
+def place_path() -> str:
+    """The file that records the spool chosen at first use."""
+    return os.path.dirname(config_path()) + "/place"
+
+
+def spool_dir(settings: Settings | None = None) -> str:
+    """The place of the spool: `$SA_SPOOL_DIR`, the setting, the recorded place, the default, in this order.
+
+    Records what the setting or the default decided, so that every later way in finds the same one.
+    """
+    named = os.environ.get("SA_SPOOL_DIR")
+    if named:
+        return os.path.abspath(named)
+    wanted: str = os.path.expanduser((settings or load())["spool.dir"])
+    recorded = _recorded_place()
+    if not wanted:
+        wanted = recorded or f"{_base('XDG_STATE_HOME', '.local/state')}/smart-agents/spool"
+    wanted = os.path.abspath(wanted)
+    if wanted != recorded:
+        _record_place(wanted)
+    return wanted
+
+
+def _recorded_place() -> str:
+    try:
+        with open(place_path(), encoding="utf-8") as file:
+            place = file.readline().rstrip("\n")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return str(place) if place.startswith("/") else ""
+
+
+def _record_place(place: str) -> None:
+    path = place_path()
+    part = f"{path}.{os.getpid()}"
+    try:
+        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+        with open(part, "w", encoding="utf-8") as file:
+            file.write(place + "\n")
+        os.rename(part, path)
+    except OSError:
+        return  # a read-only home: every way in still agrees as long as the environment does
+
+
+def _base(variable: str, under_home: str) -> str:
+    named = os.environ.get(variable, "")
+    if named.startswith("/"):
+        return named.rstrip("/")
+    home = os.path.expanduser("~")
+    if not home.startswith("/"):
+        raise UsageError(f"HOME is not set and no home directory is known; set HOME or {variable}")
+    return f"{home}/{under_home}"
+
+
+def _flatten(table: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for name, value in table.items():
+        if isinstance(value, dict):
+            found += _flatten(value, f"{prefix}{name}.")
+        else:
+            found.append((prefix + name, value))
+    return found
+
+
+def _check_agents(agents: Any, path: str) -> dict[str, dict[str, Any]]:
+    if not isinstance(agents, dict):
+        raise UsageError(f"{path}: [agents] must be a table of tables, one per agent")
+    for name, agent in agents.items():
+        argv = agent.get("argv") if isinstance(agent, dict) else None
+        if not (isinstance(argv, list) and argv and all(isinstance(word, str) and word for word in argv)):
+            raise UsageError(f'{path}: [agents.{name}] needs argv, a list of words such as ["my-agent", "--json"]')
+    return agents

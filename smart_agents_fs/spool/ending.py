@@ -1,0 +1,136 @@
+"""How a task ends, whoever ends it: the runner, recovery after a crash, or a cancel of a waiting task.
+
+The order is: end record, result, notice, `due`, then the rename (I4). Each step may be repeated, so a crash
+anywhere is mended by doing all of it again. The caller holds the task's lock.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+
+from smart_agents_fs.spool import audit, clock, jsonio, layout, notices, runs, sessions, store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from smart_agents_fs.settings import Settings
+    from smart_agents_fs.spool.layout import Spool
+
+RETRIED = ("failed", "timed_out", "lost")  #: outcomes that another attempt may mend
+
+
+def record_end(spool: Spool, task_id: str, attempt: int, end: dict[str, Any], *, durable: bool) -> dict[str, Any]:
+    """Write the end record of an attempt and return the one that counts: the first that was written."""
+    path = spool.attempt(task_id, attempt, "end.json")
+    if jsonio.create(path, jsonio.dumps(end), spool.tmp, durable=durable):
+        return end
+    standing = jsonio.load_or_none(path)
+    if standing is None:  # an empty file left by a power cut
+        jsonio.replace(path, jsonio.dumps(end), spool.tmp, durable=durable)
+        return end
+    return standing
+
+
+def finish(spool: Spool, task_id: str, job: dict[str, Any], end: dict[str, Any], settings: Settings) -> str:
+    """Bring a task in `running/` whose attempt has ended to where it belongs, and return that state.
+
+    That is its last state, or `pending` when its retry policy gives it another attempt.
+    """
+    attempt = end["attempt"]
+    delay = retry_delay(job, end, settings["retries.max"])
+    if delay is not None and runs.cancel_requested(spool, task_id) is None:
+        runs.put_back(spool, task_id, attempt, time.time() + delay)
+        store.move(spool, task_id, layout.RUNNING, layout.PENDING)
+        audit.note(spool, "retry", task_id, attempt=attempt, outcome=end["outcome"])
+        return layout.PENDING
+    return conclude(spool, task_id, job, end, layout.RUNNING)
+
+
+def conclude(spool: Spool, task_id: str, job: dict[str, Any], end: dict[str, Any], source: str) -> str:
+    """Write the result, tell it, and move the job file from `source` to its last state, which is returned."""
+    result = _result(task_id, job, end)
+    path = spool.run(task_id, "result.json")
+    standing = jsonio.load_or_none(path)
+    if standing is not None and standing.get("attempt") == result["attempt"]:
+        result = standing
+    else:
+        jsonio.replace(path, jsonio.dumps(result), spool.tmp, durable=False)
+    tell(spool, job, result)
+    target = state_for(result["outcome"])
+    store.move(spool, task_id, source, target)
+    audit.note(spool, "end", task_id, outcome=result["outcome"], attempt=result["attempt"])
+    return target
+
+
+def end_unrun(spool: Spool, task_id: str, job: dict[str, Any], outcome: str, kind: str, message: str) -> str:
+    """End a task in `pending/` without (another) attempt; returns its last state."""
+    now = clock.stamp()
+    end = {
+        "attempt": runs.attempts_used(spool, task_id),
+        "outcome": outcome,
+        "error": {"kind": kind, "message": message},
+        "started_at": None,
+        "ended_at": now,
+    }
+    return conclude(spool, task_id, job, end, layout.PENDING)
+
+
+def tell(spool: Spool, job: dict[str, Any], result: dict[str, Any]) -> None:
+    """Post the notice of an ended task, unless it is silent or the notice is there already."""
+    if (job.get("notify") or {}).get("strategy") == "silent":
+        return
+    notice = notices.of_ending(job, result)
+    notices.post(spool, sessions.mailbox_for(spool, job.get("session_id"), job.get("project_dir")), notice)
+
+
+def state_for(outcome: str) -> str:
+    """The state directory of a task with this outcome."""
+    return {"succeeded": "completed", "cancelled": "cancelled"}.get(outcome, "failed")
+
+
+def cancel_message(request: dict[str, Any]) -> str:
+    """Who asked for the end and why, in words."""
+    by = request.get("by") or {}
+    why = f": {request['why']}" if request.get("why") else ""
+    return f"cancelled via {by.get('via', 'an unknown way')} by uid {by.get('uid', 'unknown')}{why}"
+
+
+def retry_delay(job: dict[str, Any], end: dict[str, Any], default_max: int) -> float | None:
+    """Seconds until the next attempt, with jitter of a fifth; None when this end is final."""
+    policy = job.get("retries") or {}
+    limit = policy.get("max") if policy.get("max") is not None else default_max
+    if end["outcome"] not in RETRIED or end["attempt"] > limit:
+        return None
+    backoff = policy.get("backoff_s")
+    first = 5.0 if backoff is None else float(backoff)
+    factor = float(policy.get("factor") or 2.0)
+    ceiling = float(policy.get("max_backoff_s") or 3600.0)
+    return min(ceiling, first * factor ** (int(end["attempt"]) - 1)) * random.uniform(0.8, 1.2)
+
+
+def _result(task_id: str, job: dict[str, Any], end: dict[str, Any]) -> dict[str, Any]:
+    metrics: dict[str, Any] = {
+        "duration_s": None,
+        "tokens_used": 0,
+        "cost_usd": 0.0,
+        "num_turns": 0,
+        "agents_involved": [],
+    }
+    return {
+        "format": 1,
+        "id": task_id,
+        "success": end["outcome"] == "succeeded",
+        "outcome": end["outcome"],
+        "attempt": end["attempt"],
+        "output": end.get("output"),
+        "error": end.get("error"),
+        "metrics": metrics | (end.get("metrics") or {}),
+        "artifacts": end.get("artifacts") or {"files": [], "changes": 0},
+        "details": end.get("details") or {},
+        "not_enforced": end.get("not_enforced") or [],
+        "created_at": job.get("created_at"),
+        "started_at": end.get("started_at"),
+        "completed_at": end.get("ended_at"),
+    }

@@ -1,0 +1,243 @@
+"""Reading and writing small files so that nobody ever sees half of one (invariant I1).
+
+Write in `tmp/`, make durable, then `link` for a new name (never overwrites) or `rename` for a replacement.
+fsync of the directory follows fsync of the file: either alone loses files in a power cut.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from smart_agents_fs.errors import SpoolUnusable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+LIMIT = 1024 * 1024  #: bytes that any of our JSON files may have
+DEPTH = 64  #: levels of nesting that a file of somebody else may have
+_ESCAPES = {code: f"\\u{code:04x}" for code in (*range(32), 0x7F, 0x2028, 0x2029)}
+_ESCAPES |= {ord('"'): '\\"', ord("\\"): "\\\\", 8: "\\b", 9: "\\t", 10: "\\n", 12: "\\f", 13: "\\r"}
+
+
+class Unreadable(ValueError):
+    """A file that is not what it should be; the message is the reason, in words for the user."""
+
+
+class Untrusted(Unreadable):
+    """A file that must not be read whatever it says: a link, a FIFO, another owner, open to others."""
+
+
+class TooLarge(Unreadable):
+    """A file that will not be read because of its size."""
+
+
+def dumps(value: Any, level: int = 0) -> str:
+    """`value` as JSON: one line per field of the outermost object, so that `cat` reads well.
+
+    The standard encoder costs the `re` and `enum` imports, which is half of what a submission may take.
+    """
+    if isinstance(value, str):
+        return '"' + value.translate(_ESCAPES) + '"'
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return int.__repr__(value)
+    if isinstance(value, float):
+        text = float.__repr__(value)
+        if text in ("inf", "-inf", "nan"):
+            raise ValueError(f"{text} is not a JSON number")
+        return text
+    if isinstance(value, dict):
+        fields = [f"{dumps(str(key))}: {dumps(item, level + 1)}" for key, item in value.items()]
+        if level or not fields:
+            return "{" + ", ".join(fields) + "}"
+        return "{\n  " + ",\n  ".join(fields) + "\n}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join([dumps(item, level + 1) for item in value]) + "]"
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def loads(data: bytes) -> Any:
+    """The value in `data`, strictly: UTF-8, no duplicate keys, finite numbers, no lone surrogates, depth 64.
+
+    Raises Unreadable with the reason.
+    """
+    import json
+
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Unreadable(f"not UTF-8 at byte {error.start}") from None
+    if not text.strip():
+        raise Unreadable("empty")
+    try:
+        value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_number)
+    except json.JSONDecodeError as error:
+        raise Unreadable(f"not JSON: {error.msg.lower()} at line {error.lineno}, column {error.colno}") from None
+    except RecursionError:
+        raise Unreadable(f"nested deeper than {DEPTH} levels") from None
+    except ValueError as error:
+        raise Unreadable(str(error)) from None
+    _check(value, DEPTH)
+    return value
+
+
+def read(path: str, *, limit: int = LIMIT, dropped: bool = False) -> bytes:
+    """The bytes of a regular file of ours, at most `limit`; no link is followed and no FIFO waited for.
+
+    A `dropped` file may have any mode: it comes from the user's hand, and its directory is private.
+    Raises FileNotFoundError, Untrusted or Unreadable.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise Untrusted("a symbolic link") from None
+        raise Unreadable((error.strerror or str(error)).lower()) from None
+    try:
+        found = os.fstat(fd)
+        kind = found.st_mode & 0o170000
+        if kind != 0o100000:
+            raise Untrusted("not a regular file")
+        if found.st_uid != os.geteuid():
+            raise Untrusted(f"owned by uid {found.st_uid}, not by you")
+        if not dropped and found.st_mode & 0o022:
+            raise Untrusted(f"mode {found.st_mode & 0o777:04o} lets others write it")
+        if found.st_size > limit:
+            raise TooLarge(f"{found.st_size} bytes, and at most {limit} are read")
+        return _read_all(fd, limit)
+    finally:
+        os.close(fd)
+
+
+def load(path: str) -> dict[str, Any]:
+    """The JSON object in a file of ours. Raises FileNotFoundError or Unreadable."""
+    value = loads(read(path))
+    if not isinstance(value, dict):
+        raise Unreadable("not a JSON object")
+    return value
+
+
+def load_or_none(path: str) -> dict[str, Any] | None:
+    """The JSON object in a file of ours, or None when it is missing, empty or broken."""
+    try:
+        return load(path)
+    except (FileNotFoundError, NotADirectoryError, Unreadable):
+        return None
+
+
+def create(path: str, data: str, tmp: str, *, durable: bool) -> bool:
+    """Make the new file `path`; False when the name is taken, which leaves the other file as it is."""
+    part = _write(data, tmp, durable=durable)
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        return False
+    finally:
+        os.unlink(part)
+    if durable:
+        sync_directory(os.path.dirname(path))
+    return True
+
+
+def replace(path: str, data: str, tmp: str, *, durable: bool) -> None:
+    """Put `data` in place of what `path` held, or make it."""
+    part = _write(data, tmp, durable=durable)
+    try:
+        os.rename(part, path)
+    except BaseException:
+        os.unlink(part)
+        raise
+    if durable:
+        sync_directory(os.path.dirname(path))
+
+
+def sync_directory(path: str) -> None:
+    """Make the names in directory `path` survive a power cut."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _write(data: str, tmp: str, *, durable: bool) -> str:
+    try:
+        raw = data.encode("utf-8") + b"\n"
+    except UnicodeEncodeError:
+        raise Unreadable("text with a lone surrogate: not UTF-8") from None
+    part = f"{tmp}/{os.getpid()}-{os.urandom(6).hex()}"
+    try:
+        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError:
+        raise SpoolUnusable(f"{tmp} is gone; `sa-spool doctor` makes the spool whole again") from None
+    try:
+        try:
+            view = memoryview(raw)
+            while view:
+                view = view[os.write(fd, view) :]
+            if durable:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+    except BaseException:
+        os.unlink(part)
+        raise
+    return part
+
+
+def _read_all(fd: int, limit: int) -> bytes:
+    chunks = []
+    left = limit + 1
+    while left > 0:
+        chunk = os.read(fd, min(left, 1 << 16))
+        if not chunk:
+            break
+        chunks.append(chunk)
+        left -= len(chunk)
+    if left <= 0:
+        raise Unreadable(f"more than {limit} bytes")
+    return b"".join(chunks)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise ValueError(f"the key {key[:40]!r} stands twice")
+            seen.add(key)
+    return found
+
+
+def _constant(text: str) -> Any:
+    raise ValueError(f"{text} is not a JSON number")
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError(f"the number {text[:40]} is out of range")
+    return number
+
+
+def _check(value: Any, depth: int) -> None:
+    if depth < 0:
+        raise Unreadable(f"nested deeper than {DEPTH} levels")
+    if isinstance(value, str):
+        if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise Unreadable("text with a lone surrogate: not UTF-8")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check(key, depth - 1)
+            _check(item, depth - 1)
+    elif isinstance(value, list):
+        for item in value:
+            _check(item, depth - 1)

@@ -1,0 +1,112 @@
+"""Notices and mailboxes: one file per notice, `new → offered → seen`, each move one rename.
+
+`due` in a mailbox exists while anything is new or offered: the fast hook looks at nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+
+from smart_agents_fs.spool import clock, fields, jsonio, quoting
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from smart_agents_fs.spool.layout import Spool
+
+NEW, OFFERED, SEEN = "new", "offered", "seen"
+BOXES = (NEW, OFFERED, SEEN)
+EXCERPT = 500  #: characters of the agent's words in a notice
+
+
+def of_ending(job: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+    """The notice of an ended task. Its id follows from task and attempt, so it cannot be posted twice."""
+    output = result.get("output")
+    words = output if isinstance(output, str) else jsonio.dumps(output, 1) if output is not None else ""
+    error = result.get("error") or {}
+    return {
+        "format": 1,
+        "id": f"{result['id']}.e{result['attempt']}",
+        "task": result["id"],
+        "event": f"e{result['attempt']}",
+        "outcome": result["outcome"],
+        "description": quoting.line(fields.describe(job), 80),
+        "agent": job.get("agent") or ("command" if job.get("argv") else "claude"),
+        "error": quoting.line(str(error.get("message") or ""), 300) or None,
+        "excerpt": quoting.excerpt(words, EXCERPT),
+        "duration_s": result["metrics"].get("duration_s"),
+        "files": len(result["artifacts"].get("files") or ()),
+        "session_id": job.get("session_id"),
+        "project_dir": job.get("project_dir"),
+        "posted_at": clock.stamp(),
+    }
+
+
+def make_mailbox(spool: Spool, mailbox: str) -> None:
+    """Make the folders of a mailbox where they are missing."""
+    for path in (spool.mailbox(mailbox), *[spool.mailbox(mailbox, box) for box in BOXES]):
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            continue
+
+
+def post(spool: Spool, mailbox: str, notice: dict[str, Any]) -> bool:
+    """Put a notice into a mailbox unless any mailbox has it already, whole; returns whether it is new.
+
+    Only the holder of the task's lock posts its notices, so looking first and linking then is safe.
+    """
+    name = f"{notice['id']}.json"
+    for other in os.listdir(spool.directory("notices")):
+        for box in BOXES:
+            path = f"{spool.mailbox(other, box)}/{name}"
+            if os.path.lexists(path):
+                if jsonio.load_or_none(path) is None:  # emptied by a power cut
+                    jsonio.replace(path, jsonio.dumps(notice), spool.tmp, durable=False)
+                mark_due(spool, other)
+                return False
+    make_mailbox(spool, mailbox)
+    jsonio.create(f"{spool.mailbox(mailbox, NEW)}/{name}", jsonio.dumps(notice), spool.tmp, durable=False)
+    mark_due(spool, mailbox)
+    return True
+
+
+def mark_due(spool: Spool, mailbox: str) -> None:
+    """Tell the fast hook that there is something in this mailbox."""
+    os.close(os.open(spool.mailbox(mailbox, "due"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+
+
+def clear_due(spool: Spool, mailbox: str) -> None:
+    """Take `due` away; whoever does so lists the mailbox afterwards and marks it again if it holds anything."""
+    try:
+        os.unlink(spool.mailbox(mailbox, "due"))
+    except OSError:
+        return
+
+
+def names(spool: Spool, mailbox: str, box: str) -> list[str]:
+    """The file names in one part of a mailbox, in the order of submission; empty when there is no mailbox."""
+    try:
+        return sorted(name for name in os.listdir(spool.mailbox(mailbox, box)) if name.endswith(".json"))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def load(spool: Spool, mailbox: str, box: str, name: str) -> dict[str, Any] | None:
+    """One notice, or None when it is gone or broken."""
+    return jsonio.load_or_none(f"{spool.mailbox(mailbox, box)}/{name}")
+
+
+def rename(spool: Spool, mailbox: str, name: str, source: str, target: str, *, to: str | None = None) -> bool:
+    """Move a notice between the parts of a mailbox, or into another mailbox; False when somebody was faster."""
+    try:
+        os.rename(f"{spool.mailbox(mailbox, source)}/{name}", f"{spool.mailbox(to or mailbox, target)}/{name}")
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def rewrite(spool: Spool, mailbox: str, box: str, name: str, notice: dict[str, Any]) -> None:
+    """Put new facts (who was offered it, how it was proved) into a notice; the caller moved it here."""
+    jsonio.replace(f"{spool.mailbox(mailbox, box)}/{name}", jsonio.dumps(notice), spool.tmp, durable=False)

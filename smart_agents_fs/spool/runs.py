@@ -1,0 +1,84 @@
+"""The files an execution leaves in `runs/<id>/`: requests to stop, attempts, progress, schedule.
+
+All but `cancel` and `control` are written by the holder of the task's lock alone.
+"""
+
+from __future__ import annotations
+
+import os
+
+from smart_agents_fs.spool import clock, jsonio, process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from smart_agents_fs.spool.layout import Spool
+
+
+def attempts_used(spool: Spool, task_id: str) -> int:
+    """How many attempts have ended and been dealt with by putting the task back."""
+    used = (jsonio.load_or_none(spool.run(task_id, "schedule.json")) or {}).get("attempts", 0)
+    return used if isinstance(used, int) else 0
+
+
+def current_attempt(spool: Spool, task_id: str) -> int:
+    """The number of the attempt that runs, or would run next; from 1."""
+    return attempts_used(spool, task_id) + 1
+
+
+def not_before(spool: Spool, task_id: str) -> float:
+    """Unix seconds before which a task that was put back must not start; 0 when it may."""
+    value = (jsonio.load_or_none(spool.run(task_id, "schedule.json")) or {}).get("not_before")
+    try:
+        return clock.parse(value) if isinstance(value, str) else 0.0
+    except ValueError:
+        return 0.0
+
+
+def put_back(spool: Spool, task_id: str, attempts: int, not_before: float) -> None:
+    """Write, before the rename to `pending/`, that `attempts` are used and when the next may start."""
+    record = {"format": 1, "attempts": attempts, "not_before": clock.stamp(not_before)}
+    jsonio.replace(spool.run(task_id, "schedule.json"), jsonio.dumps(record), spool.tmp, durable=True)
+
+
+def request_cancel(spool: Spool, task_id: str, *, who: dict[str, Any], why: str, attempt: int) -> None:
+    """Ask for the end of a task; durable. The first request stands."""
+    record = {"format": 1, "requested_at": clock.stamp(), "by": who, "why": why, "attempt": attempt}
+    jsonio.create(spool.run(task_id, "cancel"), jsonio.dumps(record), spool.tmp, durable=True)
+
+
+def cancel_requested(spool: Spool, task_id: str) -> dict[str, Any] | None:
+    """The request to end this task, or None; a broken one counts as a request by nobody known."""
+    path = spool.run(task_id, "cancel")
+    if not os.path.lexists(path):
+        return None
+    return jsonio.load_or_none(path) or {"by": {}, "why": "", "attempt": 0}
+
+
+def write_progress(spool: Spool, task_id: str, progress: dict[str, Any]) -> None:
+    """Replace the task's `progress.json`; never made durable."""
+    jsonio.replace(spool.run(task_id, "progress.json"), jsonio.dumps(progress), spool.tmp, durable=False)
+
+
+def who_asks(by: str) -> dict[str, Any]:
+    """The record of who asks for something: uid, pid and the door they came through."""
+    return {"uid": os.geteuid(), "process": process.identity(os.getpid()), "via": by}
+
+
+def size_of(path: str) -> int:
+    """Bytes in the file `path`; 0 when it is missing."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def tail(path: str, limit: int) -> str:
+    """The last `limit` bytes of a log as text; empty when it is missing."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - limit))
+            return file.read(limit).decode("utf-8", "replace")
+    except OSError:
+        return ""

@@ -1,0 +1,176 @@
+"""Job files and their moves. A task is in exactly one state directory; a transition is one rename (I4)."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from smart_agents_fs.errors import AmbiguousId, InvalidJob, Refused, SpoolUnusable, TaskNotFound
+from smart_agents_fs.spool import audit, fields, ids, jsonio, layout, tasklock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from smart_agents_fs.spool.layout import Spool
+
+_LOOKS = 20  #: how often a task that is just moving is looked for again
+
+
+def submit(spool: Spool, job: dict[str, Any], *, durable: bool) -> str:
+    """Put `job` into `pending/` and return its id; it is there for good once this returns.
+
+    With an `idempotency_key` the same key returns the first task's id. Raises InvalidJob, or SpoolUnusable
+    when the disk refuses; then nothing was submitted.
+    """
+    fields.validate(job)
+    for other in job.get("depends_on") or ():
+        if other == job.get("id"):
+            raise InvalidJob(f"{other} depends on itself")
+        if state_of(spool, other) is None:
+            raise InvalidJob(f"it depends on {other}, which does not exist; `sa-spool list --all` shows every id")
+    text = jsonio.dumps(job)
+    if len(text) * 4 >= jsonio.LIMIT and len(text.encode("utf-8", "replace")) >= jsonio.LIMIT:
+        raise InvalidJob(
+            f"the job is {len(text.encode('utf-8', 'replace')) / 1e6:.1f} MB and a job file holds at most 1 MB; "
+            "put the text into a file and name the file in the prompt"
+        )
+    task_id = ""
+    try:
+        task_id = _reserve(spool, job.get("id"))
+        if job.get("idempotency_key"):
+            return _submit_once(spool, task_id, job, durable=durable)
+        jsonio.create(spool.job(layout.PENDING, task_id), text, spool.tmp, durable=durable)
+    except jsonio.Unreadable as error:
+        _unreserve(spool, task_id)
+        raise InvalidJob(str(error)) from None
+    except OSError as error:
+        _unreserve(spool, task_id)
+        raise unusable(spool, error, "nothing was submitted") from None
+    return task_id
+
+
+def state_of(spool: Spool, task_id: str) -> str | None:
+    """The directory a task's job file stands in; None when there is no such task.
+
+    A task that moves while we look is looked for again.
+    """
+    for _ in range(_LOOKS):
+        for state in layout.STATES:
+            if os.path.lexists(spool.job(state, task_id)):
+                return state
+        if not os.path.isdir(spool.run(task_id)):
+            return None
+    return None
+
+
+def load(spool: Spool, task_id: str) -> tuple[str, dict[str, Any]]:
+    """A task's state and job file. Raises TaskNotFound, or Unreadable for a job file that broke."""
+    for _ in range(_LOOKS):
+        state = state_of(spool, task_id)
+        if state is None:
+            break
+        try:
+            return state, jsonio.load(spool.job(state, task_id))
+        except FileNotFoundError:
+            continue
+    raise TaskNotFound(f"no task {task_id}; `sa-spool list --all` shows every id")
+
+
+def move(spool: Spool, task_id: str, source: str, target: str) -> None:
+    """One transition. The caller holds the task's lock and has looked that it is in `source`."""
+    os.rename(spool.job(source, task_id), spool.job(target, task_id))
+
+
+def ids_in(spool: Spool, state: str) -> list[str]:
+    """The ids of the tasks in `state`, unsorted."""
+    return [name[:-5] for name in os.listdir(spool.directory(state)) if ids.is_id(name[:-5]) and name[-5:] == ".json"]
+
+
+def find(spool: Spool, part: str) -> str:
+    """The id of the one task whose id contains `part`. Raises TaskNotFound or AmbiguousId."""
+    if ids.is_id(part) and state_of(spool, part) is not None:
+        return part
+    wanted = part.lower()
+    found = sorted({task_id for state in layout.STATES for task_id in ids_in(spool, state) if wanted in task_id})
+    if not wanted or not found:
+        raise TaskNotFound(f"no task matches {part!r}; `sa-spool list --all` shows every id")
+    if len(found) > 1:
+        shown = ", ".join(found[:3]) + (", …" if len(found) > 3 else "")
+        raise AmbiguousId(f"{part!r} names {len(found)} tasks ({shown}); type more of the id")
+    return found[0]
+
+
+def reserve_dropped(spool: Spool, wanted: object) -> str:
+    """An id for a job file dropped by hand: `wanted` when it is free, else a fresh one; makes its run folder."""
+    if ids.is_id(wanted) and state_of(spool, str(wanted)) is None:
+        try:
+            os.mkdir(spool.run(str(wanted)), 0o700)
+            return str(wanted)
+        except FileExistsError:
+            pass
+    return _reserve(spool, None)
+
+
+def unusable(spool: Spool, error: OSError, consequence: str) -> SpoolUnusable:
+    """The error to raise when the disk refused a write, with what follows for the user."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return SpoolUnusable(f"the disk of the spool is full ({spool.root}); {consequence}; free space and try again")
+    reason = (error.strerror or str(error)).lower()
+    return SpoolUnusable(
+        f"cannot write the spool {spool.root}: {reason}; {consequence}; `sa-spool doctor` looks closer"
+    )
+
+
+def _submit_once(spool: Spool, task_id: str, job: dict[str, Any], *, durable: bool) -> str:
+    """Publish under the job's key, or find what the key already stands for and make sure that it is published.
+
+    The key file carries the whole job, so that a submitter that died between key and job file is finished by
+    the next one. Both hold the task's lock, or the second could bring back a task that has meanwhile started.
+    """
+    import hashlib
+
+    digest = hashlib.sha256(job["idempotency_key"].encode("utf-8")).hexdigest()
+    key = f"{spool.directory('keys')}/{digest}.json"
+    with tasklock.take(spool, task_id) or _busy(task_id):
+        if jsonio.create(key, jsonio.dumps({"id": task_id, "job": job}), spool.tmp, durable=durable):
+            jsonio.create(spool.job(layout.PENDING, task_id), jsonio.dumps(job), spool.tmp, durable=durable)
+            return task_id
+    _unreserve(spool, task_id)
+    first = jsonio.load(key)
+    task_id = first["id"]
+    if state_of(spool, task_id) is None:
+        os.makedirs(spool.run(task_id), 0o700, exist_ok=True)
+        with tasklock.take(spool, task_id, wait_s=1.0) or _busy(task_id):
+            if state_of(spool, task_id) is None:
+                text = jsonio.dumps(first["job"])
+                jsonio.create(spool.job(layout.PENDING, task_id), text, spool.tmp, durable=durable)
+    audit.note(spool, "submit_again", task_id)
+    return task_id
+
+
+def _busy(task_id: str) -> tasklock.TaskLock:
+    raise Refused(f"{task_id} is being changed by another process; try again")
+
+
+def _reserve(spool: Spool, wanted: str | None) -> str:
+    """A free id, made ours by the making of its run folder."""
+    while True:
+        task_id = wanted or ids.draw()
+        try:
+            os.mkdir(spool.run(task_id), 0o700)
+        except FileExistsError:
+            if wanted:
+                raise InvalidJob(f"the id {wanted} is taken; leave the id out to get a fresh one") from None
+            continue
+        return task_id
+
+
+def _unreserve(spool: Spool, task_id: str) -> None:
+    if not task_id:
+        return
+    for act, path in ((os.unlink, spool.run(task_id, "lock")), (os.rmdir, spool.run(task_id))):
+        try:
+            act(path)
+        except OSError:
+            continue

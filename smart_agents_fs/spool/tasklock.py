@@ -1,0 +1,79 @@
+"""The lock of a task, `runs/<id>/lock`: whoever holds it may change the task (I5); while it is held in
+`running/`, the task's runner lives (I3).
+
+It is a plain flock, not filelock's: the supervisor hands it to the runner as an open descriptor, and
+filelock would unlock every copy when its object dies.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from smart_agents_fs.spool.layout import Spool
+
+
+class TaskLock:
+    """A held lock; closing it in every process that has it frees the task."""
+
+    __slots__ = ("fd", "task_id")
+
+    def __init__(self, task_id: str, fd: int) -> None:
+        self.task_id = task_id
+        self.fd = fd
+
+    def release(self) -> None:
+        """Let go of this copy; the lock is free once nobody has one."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def take(spool: Spool, task_id: str, *, wait_s: float = 0.0) -> TaskLock | None:
+    """The task's lock, or None when somebody held it for all of `wait_s` seconds ("try again", never "gone").
+
+    Raises FileNotFoundError when the task has no run folder.
+    """
+    fd = os.open(spool.run(task_id, "lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + wait_s if wait_s else 0.0
+    while not try_flock(fd):
+        if time.monotonic() >= deadline:
+            os.close(fd)
+            return None
+        time.sleep(0.005)
+    return TaskLock(task_id, fd)
+
+
+def is_held(path: str) -> bool:
+    """Whether somebody holds the flock on the file `path` right now, found out with a shared one for an instant."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        return not try_flock(fd, shared=True)
+    finally:
+        os.close(fd)
+
+
+def try_flock(fd: int, *, shared: bool = False) -> bool:
+    """Whether the lock on `fd` could be had without waiting."""
+    try:
+        fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,151 @@
+"""A task as others see it: the status object of `status --json` and `list --json`, made from the files alone."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from smart_agents_fs import environment
+from smart_agents_fs.errors import TaskNotFound
+from smart_agents_fs.spool import clock, fields, ids, jsonio, layout, runs, store, tasklock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from smart_agents_fs.spool.layout import Spool
+
+DAY_S = 86_400
+
+
+def status(spool: Spool, task_id: str) -> dict[str, Any]:
+    """The status object of one task. Raises TaskNotFound."""
+    try:
+        state, job = store.load(spool, task_id)
+    except jsonio.Unreadable as error:
+        found = store.state_of(spool, task_id)
+        if found is None:
+            raise TaskNotFound(f"no task {task_id}; `sa-spool list --all` shows every id") from None
+        state = found
+        job = {"description": f"(job file unreadable: {error})"}
+    return describe(spool, task_id, state, job)
+
+
+def describe(spool: Spool, task_id: str, state: str, job: dict[str, Any]) -> dict[str, Any]:
+    """The status object of a task whose state and job file are known."""
+    ended = state in layout.ENDED
+    result = (jsonio.load_or_none(spool.run(task_id, "result.json")) if ended else None) or {}
+    attempt = result["attempt"] if "attempt" in result else runs.attempts_used(spool, task_id)
+    running: dict[str, Any] = {}
+    progress: dict[str, Any] = {}
+    if state == layout.RUNNING:
+        attempt += 1
+        running = jsonio.load_or_none(spool.attempt(task_id, attempt, "attempt.json")) or {}
+        progress = jsonio.load_or_none(spool.run(task_id, "progress.json")) or {}
+    percent = 100 if state == "completed" else progress.get("progress")
+    agent = job.get("agent") or ("command" if job.get("argv") else "claude")
+    return {
+        "id": task_id,
+        "state": state,
+        "outcome": result.get("outcome"),
+        "type": job.get("type") or ("command" if agent == "command" else "agent_execution"),
+        "agent": agent,
+        "description": job.get("description") or fields.describe(job),
+        "priority": job.get("priority") or 5,
+        "progress": percent,
+        "current_step": progress.get("step") or None,
+        "estimated_remaining_s": _remaining(job, running),
+        "waiting_for": waiting_for(spool, task_id) if state == layout.PENDING else None,
+        "attempt": attempt,
+        "created_at": job.get("created_at") or clock.stamp(ids.submitted_at(task_id)),
+        "started_at": result.get("started_at") or running.get("started_at"),
+        "completed_at": result.get("completed_at"),
+        "session_id": job.get("session_id"),
+        "labels": job.get("labels") or {},
+        "depends_on": job.get("depends_on") or [],
+        "error": result.get("error"),
+    }
+
+
+def listing(
+    spool: Spool,
+    *,
+    states: tuple[str, ...] = layout.STATES,
+    everything: bool = False,
+    session: str | None = None,
+    project: str | None = None,
+    limit: int = 100,
+) -> list[dict[str, Any]]:
+    """Status objects, newest first: live tasks and those that ended within a day, or `everything`."""
+    named = [(task_id, state) for state in states for task_id in store.ids_in(spool, state)]
+    named.sort(reverse=True)
+    found: list[dict[str, Any]] = []
+    oldest = time.time() - DAY_S
+    for task_id, state in named:
+        if len(found) >= limit:
+            break
+        if not everything and state in layout.ENDED and _ended_at(spool, task_id) < oldest:
+            continue
+        job = jsonio.load_or_none(spool.job(state, task_id))
+        if job is None:
+            state, job = _moved(spool, task_id, state)  # noqa: PLW2901  (it moved while we listed)
+        if (session and job.get("session_id") != session) or (project and job.get("project_dir") != project):
+            continue
+        found.append(describe(spool, task_id, state, job))
+    return found
+
+
+def result(spool: Spool, task_id: str) -> dict[str, Any] | None:
+    """The result object of `result --json`; None while the task has not ended. Raises TaskNotFound."""
+    state = store.state_of(spool, task_id)
+    if state is None:
+        raise TaskNotFound(f"no task {task_id}; `sa-spool list --all` shows every id")
+    record = jsonio.load_or_none(spool.run(task_id, "result.json")) if state in layout.ENDED else None
+    if record is None:
+        return None
+    metrics = record.get("metrics") or {}
+    names = ("duration_s", "tokens_used", "cost_usd", "num_turns", "agents_involved")
+    return {
+        "id": task_id,
+        "success": record["success"],
+        "outcome": record["outcome"],
+        "output": record.get("output"),
+        "error": record.get("error"),
+        "metrics": {name: metrics.get(name) for name in names},
+        "artifacts": record.get("artifacts") or {"files": [], "changes": 0},
+    }
+
+
+def waiting_for(spool: Spool, task_id: str) -> str:
+    """Why a pending task waits, in words."""
+    if tasklock.is_held(spool.supervisor("lock")):
+        known = jsonio.load_or_none(spool.supervisor("status.json")) or {}
+        reason = (known.get("waiting") or {}).get(task_id)
+        return str(reason) if reason else "its turn: the supervisor has not looked at it yet"
+    if tasklock.is_held(spool.supervisor("starting")):
+        return "preparing the environment" if environment.ready() is None else "the supervisor, which is starting"
+    failed = environment.failure()
+    if failed and environment.ready() is None:
+        return f"the environment, which could not be built ({failed}); `sa-spool doctor` tries again"
+    return "a supervisor; none is running, and the next submit or `sa-spool supervise` starts one"
+
+
+def _ended_at(spool: Spool, task_id: str) -> float:
+    try:
+        return os.stat(spool.run(task_id, "result.json")).st_mtime
+    except OSError:
+        return 0.0
+
+
+def _moved(spool: Spool, task_id: str, state: str) -> tuple[str, dict[str, Any]]:
+    try:
+        return store.load(spool, task_id)
+    except (TaskNotFound, jsonio.Unreadable):
+        return state, {}
+
+
+def _remaining(job: dict[str, Any], running: dict[str, Any]) -> float | None:
+    estimate, started = job.get("estimated_duration_s"), running.get("started_at")
+    if not estimate or not started:
+        return None
+    return max(0.0, round(clock.parse(started) + float(estimate) - time.time(), 1))
