@@ -17,4 +17,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_code = main()
+    if sys.argv[1:2] in (["submit"], ["status"], ["hook"]):
+        os._exit(exit_code)  # nothing is left to clear away, and taking Python apart costs a tenth of their time
+    sys.exit(exit_code)

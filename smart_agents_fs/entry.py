@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from smart_agents_fs.errors import SmartAgentsError
+from smart_agents_fs.errors import SmartAgentsError, SpoolUnusable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,17 +15,22 @@ if TYPE_CHECKING:
 def run(words: list[str]) -> int:
     """The exit code of `sa-spool WORDS`."""
     verb = words[0] if words else ""
-    fast = _FAST.get(verb)
+    _speak_utf8()
     try:
-        if fast is not None and "--help" not in words and "-h" not in words:
-            return fast(words[1:])
-        return _through_click(words)
+        code = _answer(verb, words)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
     except SmartAgentsError as error:
-        return complain(error, as_json="--json" in words)
+        return complain(error, as_json="--json" in _options(words))
     except BrokenPipeError:
-        # Whoever read us has gone: no error of ours, but Python would complain while closing stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _give_up_stdout()  # whoever read us has gone, which is no error of ours
         return 0
+    except OSError as error:
+        if _is_inner(words):
+            raise  # for the log
+        _give_up_stdout()
+        return complain(_unexpected(error), as_json=False)
     except KeyboardInterrupt:
         return 130
 
@@ -35,10 +40,50 @@ def complain(error: SmartAgentsError, *, as_json: bool) -> int:
     if as_json:
         from smart_agents_fs.spool import jsonio
 
-        print(jsonio.dumps({"error": {"kind": error.kind, "message": str(error)}}))
+        try:
+            print(jsonio.dumps({"error": {"kind": error.kind, "message": str(error)}}), flush=True)
+        except OSError:
+            _give_up_stdout()
     else:
         print(f"sa-spool: {error}", file=sys.stderr)
     return error.exit_code
+
+
+def _answer(verb: str, words: list[str]) -> int:
+    if sys.platform == "win32":
+        raise SpoolUnusable("Windows is not supported; install and run smart-agents inside WSL (wsl --install)")
+    fast = _FAST.get(verb)
+    asks_help = {"--help", "-h"}.intersection(_options(words))
+    return _through_click(words) if fast is None or asks_help else fast(words[1:])
+
+
+def _options(words: list[str]) -> list[str]:
+    """The words before `--`: what stands after it belongs to a prompt or to another program."""
+    return words[: words.index("--")] if "--" in words else words
+
+
+def _is_inner(words: list[str]) -> bool:
+    """Whether this is one of our own processes, whose stderr is a log."""
+    return words[:1] in (["hook"], ["runner"]) or words[:2] == ["supervise", "--detached"]
+
+
+def _speak_utf8() -> None:
+    """What we print is UTF-8 whatever the locale says: JSON has to be, and titles have marks in them."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def _give_up_stdout() -> None:
+    """Let what is still buffered go nowhere: Python would complain about it while it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _unexpected(error: OSError) -> SpoolUnusable:
+    reason = (error.strerror or str(error)).lower()
+    if error.filename is None:
+        return SpoolUnusable(f"cannot write the answer: {reason}")
+    return SpoolUnusable(f"{os.fsdecode(error.filename)}: {reason}; `sa-spool doctor` looks closer")
 
 
 def _submit(words: list[str]) -> int:
@@ -47,10 +92,23 @@ def _submit(words: list[str]) -> int:
     return submit.run(words)
 
 
+def _execute(words: list[str]) -> int:
+    from smart_agents_fs.cli import execute
+
+    return execute.run(words)
+
+
 def _status(words: list[str]) -> int:
     from smart_agents_fs.cli import status
 
     return status.run(words)
+
+
+def _doctor(words: list[str]) -> int:
+    _packages()
+    from smart_agents_fs.cli import doctor
+
+    return doctor.run(words)
 
 
 def _hook(words: list[str]) -> int:
@@ -79,9 +137,7 @@ def _through_click(words: list[str]) -> int:
     try:
         import click as _  # noqa: F401
     except ImportError:
-        from smart_agents_fs.errors import SpoolUnusable
-
-        raise SpoolUnusable("the environment is not built; run the plugin's bin/sa-spool, which builds it") from None
+        raise SpoolUnusable("the environment is not built; `sa-spool doctor` builds it") from None
     from smart_agents_fs.cli import main
 
     return main.run(words)
@@ -95,9 +151,12 @@ def _packages() -> None:
         site.main()
 
 
+#: the verbs that need no click: frequent ones, our own processes, and what must work on any Python
 _FAST: dict[str, Callable[[list[str]], int]] = {
     "submit": _submit,
+    "execute": _execute,
     "status": _status,
+    "doctor": _doctor,
     "hook": _hook,
     "supervise": _supervise,
     "runner": _runner,

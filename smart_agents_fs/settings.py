@@ -41,7 +41,11 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
     ),
     "notify.strategy": ("completion", "when tasks speak", ("silent", "milestone", "verbose", "completion")),
     "notify.wake": (False, "whether an ending wakes an idle session", None),
-    "execution": ("async", "what `execute` does without a flag", ("async", "blocking", "default")),
+    "execution": (
+        "default",
+        "default: `execute` waits and `submit` does not; async: `execute` submits too; blocking: no background work",
+        ("default", "async", "blocking"),
+    ),
     "durability": ("full", "what a write survives: a power cut, or a process's death", ("full", "process")),
     "spool.dir": (
         "",
@@ -120,6 +124,8 @@ def check(key: str, value: Any, where: str = "") -> Any:
         wanted = "" if value in allowed else "one of " + ", ".join(allowed)
     elif not isinstance(value, str):
         wanted = "a string"
+    elif key == "spool.dir" and value and not value.startswith(("/", "~/")):
+        wanted = "an absolute path, or one that starts with ~/"  # another place in every directory otherwise
     if wanted:
         raise UsageError(f"{where + ': ' if where else ''}{key} = {value!r} does not fit: it takes {wanted}")
     return value

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 
-from smart_agents_fs import environment
 from smart_agents_fs.spool import tasklock
 
 TYPE_CHECKING = False
@@ -72,6 +71,8 @@ def scrubbed(environ: dict[str, str]) -> dict[str, str]:
 
 
 def _command() -> list[str]:
+    from smart_agents_fs import environment
+
     built = environment.ready()
     return built.command("supervise") if built else environment.build_command("supervise")
 
@@ -91,4 +92,7 @@ def _detach(command: list[str], spool: Spool) -> None:
     environ = scrubbed(dict(os.environ)) | {"SA_SPOOL_DIR": spool.root}
     words = ["sh", "-c", 'cd / && exec "$@" &', "sh", *command]
     pid = os.posix_spawn("/bin/sh", words, environ, file_actions=actions, setsid=True)
-    os.waitpid(pid, 0)
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:  # a program that ignores SIGCHLD, or collects its children itself
+        return

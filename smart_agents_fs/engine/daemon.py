@@ -66,7 +66,7 @@ class Daemon:
                 busy = time.monotonic()
             idle_exit = self.supervisor.settings["supervisor.idle_exit_s"]
             left = busy + idle_exit - time.monotonic()
-            if left <= 0 and self._leave():
+            if self.supervisor.idle and left <= 0 and self._leave():
                 return
             pause = self.supervisor.next_look_s(time.time())
             names = self._wait(min(pause, max(0.05, left)) if self.supervisor.idle else pause)
@@ -142,13 +142,6 @@ def reap() -> None:
 def main(words: list[str]) -> int:
     """`supervise --detached [FD]`: the process that `starter` starts. 0 also when another one supervises."""
     fd = int(words[1]) if len(words) > 1 else None
-    for number in range(3, 256):
-        if number != fd:
-            try:
-                os.close(number)
-            except OSError:
-                continue
-    if fd is not None:
-        os.set_inheritable(fd, False)
+    process.keep_only(fd)
     Daemon(layout.open_spool(settings_module.spool_dir())).run(starting_fd=fd)
     return 0

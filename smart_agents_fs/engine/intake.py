@@ -50,7 +50,7 @@ def take_in(spool: Spool, name: str, settings: Settings) -> Accepted | Later | R
         return None
     try:
         age = time.time() - os.lstat(path).st_mtime
-        job = jsonio.loads(jsonio.read(path, dropped=True))
+        job = jsonio.loads(jsonio.read(path))
         if not isinstance(job, dict):
             raise jsonio.Unreadable("not a JSON object")
     except FileNotFoundError:
@@ -114,7 +114,8 @@ def _missing(spool: Spool, wanted: str, mine: str) -> str:
 def _adopt(spool: Spool, name: str, job: dict[str, Any]) -> str:
     """Give a dropped file its identity and return it. Its name is the identity; an id inside counts now, once."""
     stem = name[:-5]
-    task_id = store.reserve_dropped(spool, stem if ids.is_id(stem) else job.get("id"))
+    named = ids.is_id(stem)
+    task_id = store.reserve_dropped(spool, stem if named else job.get("id"), is_its_name=named)
     if task_id != stem:
         old, new = f"{spool.directory(layout.PENDING)}/{name}", spool.job(layout.PENDING, task_id)
         os.link(old, new)

@@ -255,7 +255,7 @@ def main(words: list[str]) -> int:
     The lock's descriptor stays open, but not in the agent, until this process ends.
     """
     task_id, attempt, fd = words[0], int(words[1]), int(words[2])
-    os.set_inheritable(fd, False)
+    process.keep_only(fd)
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _carry_on)
     spool = Spool(os.environ["SA_SPOOL_DIR"])

@@ -69,8 +69,8 @@ class Supervisor:
     def tick(self, now: float, names: frozenset[str] | set[str] = frozenset()) -> None:
         """One round at `now` (Unix seconds); `names` are files in `pending/` that a watcher saw."""
         self._reload_settings()
-        self._take_in(now, set(names))
         self._follow_running()
+        self._take_in(now, set(names))
         self._start_what_may(now)
         write_status(self, now)
         self._mtime = self._pending_mtime()

@@ -26,7 +26,7 @@ class Unreadable(ValueError):
 
 
 class Untrusted(Unreadable):
-    """A file that must not be read whatever it says: a link, a FIFO, another owner, open to others."""
+    """A file that must not be read whatever it says: a link, a FIFO, another owner."""
 
 
 class TooLarge(Unreadable):
@@ -86,10 +86,10 @@ def loads(data: bytes) -> Any:
     return value
 
 
-def read(path: str, *, limit: int = LIMIT, dropped: bool = False) -> bytes:
+def read(path: str, *, limit: int = LIMIT) -> bytes:
     """The bytes of a regular file of ours, at most `limit`; no link is followed and no FIFO waited for.
 
-    A `dropped` file may have any mode: it comes from the user's hand, and its directory is private.
+    Its mode does not matter: nobody else can reach into the spool, which `open_spool` has checked.
     Raises FileNotFoundError, Untrusted or Unreadable.
     """
     try:
@@ -107,8 +107,6 @@ def read(path: str, *, limit: int = LIMIT, dropped: bool = False) -> bytes:
             raise Untrusted("not a regular file")
         if found.st_uid != os.geteuid():
             raise Untrusted(f"owned by uid {found.st_uid}, not by you")
-        if not dropped and found.st_mode & 0o022:
-            raise Untrusted(f"mode {found.st_mode & 0o777:04o} lets others write it")
         if found.st_size > limit:
             raise TooLarge(f"{found.st_size} bytes, and at most {limit} are read")
         return _read_all(fd, limit)

@@ -108,8 +108,8 @@ def open_spool(root: str, *, make: bool = True) -> Spool:
     if found.st_mode & 0o022:
         raise SpoolUnusable(f"others can write {spool.root}, so they could run programs as you; chmod go-w it")
     try:
-        with open(f"{spool.root}/FORMAT", encoding="ascii", errors="replace") as file:
-            text = file.read(32).strip()
+        with open(f"{spool.root}/FORMAT", "rb") as file:
+            text = file.read(32).decode("ascii", "replace").strip()
     except FileNotFoundError:
         if not make:
             raise SpoolUnusable(f"{spool.root} is not a spool yet; submit a task to make it one") from None

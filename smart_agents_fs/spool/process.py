@@ -55,6 +55,17 @@ def exists(pid: int) -> bool:
     return True
 
 
+def keep_only(fd: int | None) -> None:
+    """Close whatever this process inherited but its standard streams and `fd`, which no child of it gets.
+
+    A hook's caller waits for its pipes to close, and watchdog's descriptors would keep a dead watch alive.
+    """
+    if fd is not None:
+        os.set_inheritable(fd, False)
+        os.closerange(3, fd)
+    os.closerange(3 if fd is None else fd + 1, 256)
+
+
 def _start_elsewhere(pid: int) -> int | None:
     """Start time in seconds, from `ps`: what systems without /proc offer."""
     import subprocess

@@ -101,9 +101,13 @@ def find(spool: Spool, part: str) -> str:
     return found[0]
 
 
-def reserve_dropped(spool: Spool, wanted: object) -> str:
-    """An id for a job file dropped by hand: `wanted` when it is free, else a fresh one; makes its run folder."""
-    if ids.is_id(wanted) and state_of(spool, str(wanted)) is None:
+def reserve_dropped(spool: Spool, wanted: object, *, is_its_name: bool) -> str:
+    """An id for a job file dropped by hand: `wanted` when it is free, else a fresh one; makes its run folder.
+
+    `is_its_name` says that the file stands in `pending/` under that id already, which then is not taken.
+    """
+    free = (None, layout.PENDING) if is_its_name else (None,)
+    if ids.is_id(wanted) and state_of(spool, str(wanted)) in free:
         try:
             os.mkdir(spool.run(str(wanted)), 0o700)
             return str(wanted)

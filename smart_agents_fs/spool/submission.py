@@ -28,6 +28,12 @@ def submit(spool: Spool, asked: Mapping[str, Any], settings: Settings, *, via: s
     return task_id
 
 
+def check_background(settings: Settings) -> None:
+    """Return if background work is allowed. Raises Refused when the user has turned it off."""
+    if settings["execution"] == "blocking":
+        raise Refused("background work is turned off (execution = blocking); `sa-spool execute` runs it here")
+
+
 def complete(asked: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """The whole job file for `asked`: who submits, from where, for which session, checked against this machine."""
     environ = os.environ

@@ -78,7 +78,8 @@ def listing(
 ) -> list[dict[str, Any]]:
     """Status objects, newest first: live tasks and those that ended within a day, or `everything`."""
     named = [(task_id, state) for state in states for task_id in store.ids_in(spool, state)]
-    named.sort(reverse=True)
+    # What lives comes first: a long task is not to be hidden behind a hundred that were submitted after it.
+    named.sort(key=lambda pair: (pair[1] not in layout.ENDED, pair[0]), reverse=True)
     found: list[dict[str, Any]] = []
     oldest = time.time() - DAY_S
     for task_id, state in named:
@@ -92,7 +93,7 @@ def listing(
         if (session and job.get("session_id") != session) or (project and job.get("project_dir") != project):
             continue
         found.append(describe(spool, task_id, state, job))
-    return found
+    return sorted(found, key=lambda status: str(status["id"]), reverse=True)
 
 
 def result(spool: Spool, task_id: str) -> dict[str, Any] | None:

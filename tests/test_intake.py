@@ -1,0 +1,227 @@
+"""Job files dropped by hand: full citizens, waited for while they are being written, or turned away with a reason."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies
+
+from smart_agents_fs.settings import load
+from smart_agents_fs.engine import intake
+from smart_agents_fs.spool import ids, store
+from smart_agents_fs.spool.layout import Spool
+from stepping import drop, finish, rejected, result, state, supervisor
+
+OLD = 60.0  #: seconds: certainly not being written any more
+
+
+def only(spool: Spool, where: str) -> str:
+    """The one task in a state."""
+    (task,) = store.ids_in(spool, where)
+    return task
+
+
+def test_a_dropped_file_of_any_name_runs_under_an_id_of_its_own(spool: Spool) -> None:
+    drop(spool, "my job.json", '{"argv": ["true"]}')
+    finish(spool)
+    assert ids.is_id(only(spool, "completed"))
+    assert os.listdir(spool.directory("pending")) == []
+
+
+def test_an_id_inside_a_dropped_file_counts(spool: Spool) -> None:
+    drop(spool, "x.json", '{"id": "task_0123456789", "argv": ["true"]}')
+    finish(spool)
+    assert only(spool, "completed") == "task_0123456789"
+
+
+def test_an_id_that_is_taken_is_replaced_by_a_fresh_one(spool: Spool) -> None:
+    for name in ("x.json", "y.json"):
+        drop(spool, name, '{"id": "task_0123456789", "argv": ["true"]}')
+    finish(spool)
+    assert len(store.ids_in(spool, "completed")) == 2
+    assert "task_0123456789" in store.ids_in(spool, "completed")
+
+
+def test_a_dropped_file_that_is_named_like_an_id_keeps_it(spool: Spool) -> None:
+    drop(spool, "task_abcdefghjk.json", '{"argv": ["true"]}')
+    finish(spool)
+    assert only(spool, "completed") == "task_abcdefghjk"
+
+
+def test_a_dropped_file_keeps_its_bytes_and_unknown_fields(spool: Spool) -> None:
+    text = '{"argv": ["true"],   "colour": "green"}'
+    drop(spool, "x.json", text)
+    finish(spool)
+    assert Path(spool.job("completed", only(spool, "completed"))).read_text() == text
+
+
+def test_a_file_that_is_still_being_written_is_waited_for(spool: Spool) -> None:
+    path = drop(spool, "x.json", '{"argv": ["tr')
+    stepped = supervisor(spool)
+    stepped.tick(time.time())
+    assert path.exists()
+    assert not stepped.idle
+    path.write_text('{"argv": ["true"]}')
+    finish(spool)
+    assert rejected(spool) == {}
+    assert len(store.ids_in(spool, "completed")) == 1
+
+
+def test_a_file_left_half_written_is_turned_away_with_the_place_of_the_fault(spool: Spool) -> None:
+    drop(spool, "x.json", '{"argv": ["tr', age_s=OLD)
+    supervisor(spool).tick(time.time())
+    assert rejected(spool) == {"x.json": "not JSON: unterminated string starting at at line 1, column 11"}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "empty"),
+        ("[]", "not a JSON object"),
+        ("{}", "it asks for nothing: give a prompt, or argv with agent command"),
+        ('{"prompt": "  "}', "the prompt is empty; say what the agent should do"),
+        ('{"argv": ["true"], "priority": 11}', "priority must be a whole number from 1 to 10 (10 goes first), not 11"),
+        ('{"argv": ["true"], "priority": "5"}', "priority must be a whole number from 1 to 10 (10 goes first), not '5'"),
+        ('{"argv": "true"}', "argv must be a list of strings that starts with a program, not 'true'"),
+        ('{"argv": ["true"], "cwd": "here"}', "cwd must be an absolute path, not 'here'"),
+        ('{"argv": ["true"], "cwd": "/no/such/place"}', "cwd /no/such/place is not a directory"),
+        ('{"argv": ["true"], "type": "music"}', "type must be one of agent_execution, orchestration, analysis,"
+         " e2e_test, build, command, not 'music'"),
+        ('{"argv": ["true"], "argv": ["false"]}', "the key 'argv' stands twice"),
+        ('{"argv": ["true"], "timeout_s": NaN}', "NaN is not a JSON number"),
+        ('{"argv": ["true"], "timeout_s": 1e999}', "the number 1e999 is out of range"),
+        ('{"argv": ["\\ud800"]}', "text with a lone surrogate: not UTF-8"),
+        ('{"format": 2, "argv": ["true"]}', "format 2 is newer than this sa-spool understands (1); upgrade it"),
+        ('{"argv": ["true"], "session_id": "../x"}', "session_id must be 1 to 128 letters, digits, - or _, not '../x'"),
+        ('{"argv": ["true"], "env": ["A=secret"]}',
+         "env must be a list of names of environment variables (names, not values), not ['A=secret']"),
+        ('{"argv": ["true"], "cron": "* * * * *"}',
+         "cron is not offered by this version; leave it out and submit again when it is due"),
+        ('{"argv": ["true"], "depends_on": ["task_0000000000"]}',
+         "it depends on task_0000000000, which does not exist"),
+        ('{"id": "task_0000000001", "argv": ["true"], "depends_on": ["task_0000000001"]}',
+         "task_0000000001 depends on itself"),
+    ],
+)  # fmt: skip
+def test_a_bad_file_is_turned_away_with_its_reason(spool: Spool, text: str, reason: str) -> None:
+    drop(spool, "x.json", text, age_s=OLD)
+    finish(spool)
+    assert rejected(spool) == {"x.json": reason}
+
+
+def test_an_unknown_agent_is_turned_away_with_what_there_is(spool: Spool) -> None:
+    drop(spool, "x.json", '{"agent": "nobody", "prompt": "hello"}', age_s=OLD)
+    finish(spool)
+    assert rejected(spool)["x.json"].startswith("unknown agent 'nobody'")
+
+
+def test_deep_nesting_and_two_megabytes_are_turned_away(spool: Spool) -> None:
+    drop(spool, "deep.json", "[" * 100_000, age_s=OLD)
+    drop(spool, "large.json", json.dumps({"prompt": "x" * 2_000_000}))
+    finish(spool)
+    assert rejected(spool) == {
+        "deep.json": "nested deeper than 64 levels",
+        "large.json": "2000014 bytes, and at most 1048576 are read",
+    }
+
+
+def test_a_link_a_fifo_and_a_folder_are_turned_away_and_nothing_is_followed(spool: Spool, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.json"
+    secret.write_text('{"argv": ["true"]}')
+    pending = Path(spool.directory("pending"))
+    (pending / "link.json").symlink_to(secret)
+    os.mkfifo(pending / "fifo.json")
+    (pending / "folder.json").mkdir()
+    finish(spool)
+    assert rejected(spool) == {
+        "link.json": "a symbolic link",
+        "fifo.json": "not a regular file",
+        "folder.json": "not a regular file",
+    }
+    assert secret.exists()
+
+
+@pytest.mark.root
+def test_a_file_of_another_owner_is_turned_away(spool: Spool) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to give a file to somebody else")
+    path = drop(spool, "x.json", '{"argv": ["true"]}')
+    os.chown(path, 12345, 12345)
+    finish(spool)
+    assert rejected(spool) == {"x.json": "owned by uid 12345, not by you"}
+
+
+def test_a_file_that_others_may_read_or_write_is_fine_in_a_private_spool(spool: Spool) -> None:
+    drop(spool, "x.json", '{"argv": ["true"]}').chmod(0o664)
+    finish(spool)
+    assert len(store.ids_in(spool, "completed")) == 1
+
+
+def test_two_rejected_files_of_one_name_both_stay(spool: Spool) -> None:
+    for _ in range(2):
+        drop(spool, "x.json", "[]", age_s=OLD)
+        finish(spool)
+    assert sorted(rejected(spool)) == ["x.json", "x.json.1"]
+
+
+def test_files_that_wait_for_each_other_are_turned_away_with_the_circle(spool: Spool) -> None:
+    drop(spool, "a.json", '{"id": "task_000000000a", "argv": ["true"], "depends_on": ["task_000000000b"]}', age_s=OLD)
+    drop(spool, "b.json", '{"id": "task_000000000b", "argv": ["true"], "depends_on": ["task_000000000a"]}', age_s=OLD)
+    finish(spool)
+    assert rejected(spool)["a.json"] == "cyclic dependency: task_000000000a → task_000000000b → task_000000000a"
+    assert len(rejected(spool)) == 2
+
+
+def test_a_dropped_file_may_depend_on_one_that_is_dropped_after_it(spool: Spool) -> None:
+    drop(spool, "a.json", '{"argv": ["true"], "depends_on": ["task_000000000b"]}')
+    supervisor(spool).tick(time.time())
+    drop(spool, "b.json", '{"id": "task_000000000b", "argv": ["true"]}')
+    finish(spool)
+    assert len(store.ids_in(spool, "completed")) == 2
+
+
+def test_a_file_that_was_given_its_name_just_before_a_crash_runs_once(spool: Spool) -> None:
+    path = drop(spool, "x.json", '{"argv": ["true"]}')
+    task = store.reserve_dropped(spool, None, is_its_name=False)
+    os.link(path, spool.job("pending", task))  # and here its supervisor died
+    finish(spool)
+    assert store.ids_in(spool, "completed") == [task]
+    assert result(spool, task)["attempt"] == 1
+    assert not path.exists()
+
+
+def test_other_files_in_pending_are_left_alone(spool: Spool) -> None:
+    kept = [drop(spool, name, "{}") for name in ("README", "x.json.part", ".hidden.json")]
+    finish(spool)
+    assert all(path.exists() for path in kept)
+    assert rejected(spool) == {}
+
+
+JSON = strategies.recursive(
+    strategies.none() | strategies.booleans() | strategies.integers() | strategies.floats() | strategies.text(),
+    lambda inner: strategies.lists(inner) | strategies.dictionaries(strategies.text(), inner),
+    max_leaves=12,
+)
+FIELDS = strategies.sampled_from(
+    "format id type description agent prompt argv cwd env priority depends_on retries limits notify labels input".split()
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(job=strategies.dictionaries(FIELDS, JSON) | strategies.binary())
+def test_whatever_is_dropped_is_accepted_or_turned_away_and_nothing_crashes(spool: Spool, job: object) -> None:
+    content = job if isinstance(job, bytes) else json.dumps(job).encode()
+    path = drop(spool, "x.json", content, age_s=OLD)
+    before = len(rejected(spool))
+    found = intake.take_in(spool, "x.json", load())
+    assert isinstance(found, (intake.Accepted, intake.Rejected))
+    assert not path.exists()
+    if isinstance(found, intake.Rejected):
+        assert found.reason
+        assert len(rejected(spool)) == before + 1
+    else:
+        assert state(spool, found.task.id) == "pending"

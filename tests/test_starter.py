@@ -1,0 +1,99 @@
+"""Starting and leaving: one supervisor however many start, and no task left behind by one that leaves."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from smart_agents_fs import starter
+from smart_agents_fs.engine import daemon
+from smart_agents_fs.spool import layout, tasklock
+from smart_agents_fs.spool.layout import Spool
+from stepping import state, submit
+from waiting import wait_until
+
+
+@pytest.fixture
+def short(spool: Spool) -> Spool:
+    """Supervisors leave at once when there is nothing to do."""
+    Path(os.environ["SA_CONFIG"]).write_text("[supervisor]\nidle_exit_s = 0\n")
+    return spool
+
+
+def gone(spool: Spool) -> bool:
+    return not tasklock.is_held(spool.supervisor("lock")) and not tasklock.is_held(spool.supervisor("starting"))
+
+
+def test_a_started_supervisor_runs_what_waits_and_leaves_when_idle(short: Spool) -> None:
+    task = submit(short)
+    starter.ensure_supervisor(short)
+    wait_until(lambda: state(short, task) == "completed", "the task was not run", seconds=15)
+    wait_until(lambda: gone(short), "the supervisor did not leave", seconds=10)
+
+
+def test_of_ten_supervisors_started_at_once_one_works_and_the_others_leave(short: Spool) -> None:
+    Path(os.environ["SA_CONFIG"]).write_text("[supervisor]\nidle_exit_s = 3\n")
+    command = [sys.executable, "-m", "smart_agents_fs", "supervise", "--detached"]
+    started = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(10)]
+    said = [process.communicate(timeout=60)[1] for process in started]
+    assert [process.returncode for process in started] == [0] * 10
+    assert sum(" begins" in text for text in said) == 1
+
+
+def test_a_burst_of_submitters_starts_one_supervisor(short: Spool) -> None:
+    for _ in range(20):
+        submit(short)
+        starter.ensure_supervisor(short)
+    wait_until(lambda: len(os.listdir(short.directory("completed"))) == 20, "not every task was run", seconds=30)
+    wait_until(lambda: gone(short), "the supervisor did not leave", seconds=10)
+    assert Path(short.supervisor("log")).read_text().count(" begins") == 1
+
+
+def test_a_task_published_while_the_supervisor_leaves_is_run_by_it(short: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Publish first, look second: the submitter saw the lock held, so the one that leaves has to look again."""
+    leaving = daemon.Daemon(short)
+    release = leaving._lock.release
+    published: list[str] = []
+
+    def publish_then_release() -> None:
+        if not published:
+            published.append(submit(short))
+        release()
+
+    monkeypatch.setattr(leaving._lock, "release", publish_then_release)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    thread = threading.Thread(target=leaving.run)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert state(short, published[0]) == "completed"
+
+
+def test_a_supervisor_belongs_to_no_session_and_keeps_no_descriptor(short: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(os.environ["SA_CONFIG"]).write_text("[supervisor]\nidle_exit_s = 1\n")
+    monkeypatch.setenv("CLAUDE_CODE_SESSION_ID", "session-1")
+    read, write = os.pipe()
+    os.set_inheritable(write, True)
+    submit(short)
+    starter.ensure_supervisor(short)
+    os.close(write)
+    wait_until(lambda: tasklock.is_held(short.supervisor("lock")), "no supervisor came")
+    assert os.read(read, 1) == b""  # a hook's caller waits for this
+    os.close(read)
+    wait_until(lambda: Path(short.supervisor("status.json")).exists(), "no status was written")
+    pid = int(Path(short.supervisor("status.json")).read_text().partition('"pid": ')[2].partition(",")[0])
+    environ = Path(f"/proc/{pid}/environ").read_bytes()
+    assert b"CLAUDE_CODE_SESSION_ID" not in environ
+    assert os.getsid(pid) != os.getsid(0)
+    assert os.readlink(f"/proc/{pid}/cwd") == "/"
+    wait_until(lambda: gone(short), "the supervisor did not leave", seconds=10)
+
+
+def test_a_missing_folder_of_the_spool_is_made_again(short: Spool) -> None:
+    os.rmdir(short.directory("rejected"))
+    assert layout.repair(short) == ["rejected"]

@@ -1,0 +1,191 @@
+"""The supervisor stepped by hand: order, limits, dependencies, times, recovery, and what it says of who waits."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from smart_agents_fs.engine.supervisor import FALSE_STARTS, RESCAN_S
+from smart_agents_fs.spool import clock, runs, tasklock, view
+from smart_agents_fs.spool.layout import Spool
+from stepping import HeldRunners, finish, result, state, submit, supervisor
+
+
+@pytest.fixture
+def runners() -> Iterator[HeldRunners]:
+    held = HeldRunners()
+    yield held
+    held.let_go()
+
+
+def waiting_for(spool: Spool, task: str) -> str:
+    """What `supervisor/status.json` says of a task that waits."""
+    return str(json.loads(Path(spool.supervisor("status.json")).read_text())["waiting"][task])
+
+
+def test_the_highest_priority_starts_first_and_equals_start_in_order(spool: Spool, runners: HeldRunners) -> None:
+    low = submit(spool, priority=1)
+    first = submit(spool, priority=7, created_at="2026-01-01T00:00:00.000Z")
+    second = submit(spool, priority=7, created_at="2026-01-01T00:00:00.001Z")
+    supervisor(spool, runners).tick(time.time())
+    assert runners.started == [first, second, low]
+
+
+def test_no_more_than_five_tasks_run_and_the_sixth_says_why_it_waits(spool: Spool, runners: HeldRunners) -> None:
+    tasks = [submit(spool, created_at=f"2026-01-01T00:00:0{second}Z") for second in range(6)]
+    supervisor(spool, runners).tick(time.time())
+    assert runners.started == tasks[:5]
+    assert waiting_for(spool, tasks[5]) == "a free place: 5 of 5 tasks run (limits.max_tasks)"
+
+
+def test_a_second_end_to_end_test_waits_while_others_pass_it(spool: Spool, runners: HeldRunners) -> None:
+    e2e = [submit(spool, type="e2e_test", created_at=f"2026-01-01T00:00:0{second}Z") for second in range(2)]
+    other = submit(spool)
+    supervisor(spool, runners).tick(time.time())
+    assert runners.started == [e2e[0], other]
+    assert waiting_for(spool, e2e[1]) == "a free place: 1 of 1 e2e_test tasks run (limits.max_e2e)"
+
+
+def test_a_limit_changed_in_the_settings_counts_at_the_next_tick(spool: Spool, runners: HeldRunners) -> None:
+    Path(os.environ["SA_CONFIG"]).write_text("[limits]\nmax_tasks = 1\n")
+    tasks = [submit(spool) for _ in range(3)]
+    stepped = supervisor(spool, runners)
+    stepped.tick(time.time())
+    assert len(runners.started) == 1
+    Path(os.environ["SA_CONFIG"]).write_text("[limits]\nmax_tasks = 2\n")
+    stepped.tick(time.time())
+    assert len(runners.started) == 2
+    assert set(runners.started) < set(tasks)
+
+
+def test_broken_settings_leave_the_former_ones_in_force(spool: Spool, runners: HeldRunners) -> None:
+    stepped = supervisor(spool, runners)
+    Path(os.environ["SA_CONFIG"]).write_text("[limits\n")
+    task = _published(spool)
+    stepped.tick(time.time())
+    assert runners.started == [task]
+
+
+def test_a_task_with_a_start_time_waits_for_it(spool: Spool, runners: HeldRunners) -> None:
+    now = time.time()
+    task = submit(spool, not_before=clock.stamp(now + 60))
+    stepped = supervisor(spool, runners)
+    stepped.tick(now)
+    assert runners.started == []
+    assert waiting_for(spool, task) == f"its time, {clock.stamp(now + 60)}"
+    stepped.tick(now + 61)
+    assert runners.started == [task]
+
+
+def test_a_dependent_starts_once_its_dependency_succeeded(spool: Spool) -> None:
+    first = submit(spool, argv=["true"])
+    second = submit(spool, argv=["true"], depends_on=[first], priority=10)
+    finish(spool)
+    assert [state(spool, first), state(spool, second)] == ["completed", "completed"]
+    assert result(spool, first)["completed_at"] <= result(spool, second)["started_at"]
+
+
+def test_a_failed_dependency_ends_the_whole_chain_behind_it_and_says_so(spool: Spool) -> None:
+    first = submit(spool, argv=["false"])
+    second = submit(spool, depends_on=[first])
+    third = submit(spool, depends_on=[second])
+    finish(spool)
+    assert result(spool, second)["outcome"] == "dependency_failed"
+    assert result(spool, second)["error"]["message"] == f"{first}, on which it depends, failed"
+    assert result(spool, third)["error"]["message"] == f"{second}, on which it depends, failed"
+    assert result(spool, third)["attempt"] == 0
+
+
+def test_a_dependent_that_takes_any_end_runs_after_a_failure(spool: Spool) -> None:
+    first = submit(spool, argv=["false"])
+    second = submit(spool, depends_on=[first], depends_policy="any")
+    finish(spool)
+    assert [state(spool, first), state(spool, second)] == ["failed", "completed"]
+
+
+def test_a_runner_that_died_before_its_first_record_costs_no_attempt(spool: Spool, runners: HeldRunners) -> None:
+    task = submit(spool)
+    stepped = supervisor(spool, runners)
+    stepped.tick(time.time())
+    assert state(spool, task) == "running"
+    runners.let_go()
+    stepped.tick(time.time())
+    assert runners.started == [task, task]
+    assert runs.current_attempt(spool, task) == 1
+
+
+def test_a_runner_that_can_never_begin_ends_its_task_with_the_reason(spool: Spool, runners: HeldRunners) -> None:
+    task = submit(spool)
+    stepped = supervisor(spool, runners)
+    for _ in range(FALSE_STARTS + 2):
+        stepped.tick(time.time())
+        runners.let_go()
+    assert state(spool, task) == "failed"
+    assert "its runner died 5 times before it began" in result(spool, task)["error"]["message"]
+
+
+def test_a_task_whose_lock_is_held_for_a_moment_is_tried_again(spool: Spool, runners: HeldRunners) -> None:
+    task = submit(spool)
+    stepped = supervisor(spool, runners)
+    lock = tasklock.take(spool, task)
+    assert lock is not None
+    stepped.tick(time.time())
+    assert runners.started == []
+    lock.release()
+    stepped.tick(time.time())
+    assert runners.started == [task]
+
+
+def test_a_lost_event_costs_one_rescan_and_never_a_task(spool: Spool, runners: HeldRunners) -> None:
+    stepped = supervisor(spool, runners)
+    now = time.time()
+    stepped.tick(now)
+    task = submit(spool)
+    stepped._mtime = stepped._pending_mtime()  # not even the directory's time tells
+    stepped.tick(now + 1)
+    assert runners.started == []
+    stepped.tick(now + RESCAN_S)
+    assert runners.started == [task]
+
+
+def test_a_failing_task_is_tried_again_as_often_as_it_asked_and_then_fails(spool: Spool) -> None:
+    task = submit(spool, argv=["false"], retries={"max": 2, "backoff_s": 0.01})
+    finish(spool)
+    assert result(spool, task)["attempt"] == 3
+    assert state(spool, task) == "failed"
+    assert sorted(name for name in os.listdir(spool.run(task)) if name.startswith("attempt-")) == [
+        "attempt-1",
+        "attempt-2",
+        "attempt-3",
+    ]
+
+
+def test_after_another_boot_recent_endings_are_told_again_where_the_notice_is_gone(spool: Spool) -> None:
+    task = submit(spool)
+    finish(spool)
+    mailbox = Path(spool.directory("notices"), os.listdir(spool.directory("notices"))[0])
+    notice = mailbox / "new" / f"{task}.e1.json"
+    notice.write_text("")
+    (mailbox / "due").unlink()
+    supervisor(spool).settle_after_boot()
+    assert json.loads(notice.read_text())["task"] == task
+    assert (mailbox / "due").exists()
+
+
+def test_a_waiting_task_says_that_no_supervisor_runs(spool: Spool) -> None:
+    task = submit(spool)
+    assert view.status(spool, task)["waiting_for"].startswith("a supervisor; none is running")
+
+
+def _published(spool: Spool) -> str:
+    """The id of a task submitted while the settings are broken."""
+    text = Path(os.environ["SA_CONFIG"]).read_text()
+    Path(os.environ["SA_CONFIG"]).write_text("")
+    task = submit(spool)
+    Path(os.environ["SA_CONFIG"]).write_text(text)
+    return task
