@@ -1,0 +1,28 @@
+# Every recipe longer than a line is a script in scripts/, which can be run by itself.
+
+.PHONY: help demo test lint install bench lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: ## play a user's day with real processes; needs no account
+	@scripts/demo
+
+test: ## lint, then every test; needs npm and tmux
+	@scripts/test
+
+lint: ## ruff and mypy
+	@scripts/lint
+
+install: ## put sa-spool on your PATH and the plugin into Claude Code
+	@scripts/install
+
+bench: ## measure, as ratios in one run
+	@scripts/dev-env && .venv/bin/python benchmarks/run.py
+
+lock: ## pin the newest versions of all packages
+	@scripts/lock
+
+clean: ## remove what the other targets made in this directory
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
