@@ -227,7 +227,7 @@ def _number(text: str) -> float:
 
 
 def _check(value: Any, depth: int) -> None:
-    if depth < 0:
+    if depth <= 0 and isinstance(value, (dict, list)):
         raise Unreadable(f"nested deeper than {DEPTH} levels")
     if isinstance(value, str):
         if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
