@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 CLAUDE, COMMAND, SETTINGS, SUBAGENT = "claude", "command", "settings", "subagent"
 #: subagents that every client has without a file
 BUILT_IN = ("general-purpose", "Explore", "Plan", "statusline-setup")
+#: where the client's installers put it
+_INSTALLED = ("~/.local/bin/claude", "~/.claude/local/claude", "/usr/local/bin/claude", "/opt/homebrew/bin/claude")
 _MANAGED = "/etc/claude-code/.claude/agents"
 _FILES = 2000  #: Markdown files looked at before we stop, so that a home directory as project costs no minutes
 _HEAD = 8192  #: bytes of a Markdown file that are searched for its front matter
@@ -109,10 +111,7 @@ def find_claude(settings: Settings, path: str | None, environ: Mapping[str, str]
     found = find_program(wanted, path, home or "/")
     if found or wanted != "claude":
         return found
-    usual = [environ.get("CLAUDE_CODE_EXECPATH", "")]
-    if home:
-        usual += [f"{home}/.local/bin/claude", f"{home}/.claude/local/claude"]
-    usual += ["/usr/local/bin/claude", "/opt/homebrew/bin/claude"]
+    usual = [environ.get("CLAUDE_CODE_EXECPATH", ""), *(place.replace("~", home) for place in _INSTALLED)]
     return next((place for place in usual if place.startswith("/") and _executable(place)), None)
 
 

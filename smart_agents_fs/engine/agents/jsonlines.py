@@ -9,7 +9,6 @@ passed over.
 from __future__ import annotations
 
 import json
-import re
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +19,6 @@ LINE = 512 * 1024  #: bytes of a line that is taken as it is
 STRING = 128 * 1024  #: bytes left of each string in a longer line
 TOTAL = 1024 * 1024  #: bytes that a shrunk line may have
 _SLICE = 64 * 1024
-_CONTENT = re.compile(rb'(?:[^"\\]|\\.)*', re.DOTALL)
-_WHOLE = re.compile(rb'(?:[^"\\]|\\u[0-9a-fA-F]{4}|\\[^u])*', re.DOTALL)
 
 
 class JsonLines:
@@ -74,25 +71,23 @@ class _Shrinker:
 
     def feed(self, part: bytes) -> None:
         part = self._carry + part
-        self._carry = b""
+        # the same length, but the quotes left in it are those that begin and end strings; a regular expression
+        # for that takes 400 bytes of memory for each escape that it passes
+        bare = part.replace(b"\\\\", b"__").replace(b'\\"', b"__")
+        self._carry = b"\\" if bare.endswith(b"\\") else b""
+        size = len(part) - len(self._carry)
         at = 0
-        while at < len(part):
-            if not self._within:
-                quote = part.find(b'"', at)
-                if len(self._out) <= TOTAL:
-                    self._out += part[at : len(part) if quote < 0 else quote + 1]
-                if quote < 0:
-                    return
-                self._within = True
-                at = quote + 1
-                continue
-            match = _CONTENT.match(part, at)
-            stop = match.end() if match else at
-            self._kept += part[at : min(stop, at + STRING + 1 - len(self._kept))]
-            if stop == len(part) or part[stop : stop + 1] == b"\\":  # the string goes on in the next part
-                self._carry = part[stop:]
-                return
-            self._close()
+        while at < size:
+            quote = bare.find(b'"', at, size)
+            stop = size if quote < 0 else quote
+            if self._within:
+                self._kept += part[at : min(stop, at + STRING + 1 - len(self._kept))]
+            elif len(self._out) <= TOTAL:
+                self._out += part[at : stop + 1]
+            if quote >= 0:
+                if self._within:
+                    self._close()
+                self._within = not self._within
             at = stop + 1
 
     def line(self) -> bytes:
@@ -101,12 +96,12 @@ class _Shrinker:
 
     def _close(self) -> None:
         if len(self._kept) > STRING:
-            whole = _WHOLE.match(self._kept, 0, STRING)  # not the half of an escape
-            self._kept[whole.end() if whole else 0 :] = b"\\u2026"
+            bare = self._kept[:STRING].replace(b"\\\\", b"__")
+            escape = bare.rfind(b"\\", STRING - 5)  # one that begins here may be cut in half
+            self._kept[escape if escape >= 0 else STRING :] = b"\\u2026"
         if len(self._out) <= TOTAL:
             self._out += self._kept + b'"'
         self._kept.clear()
-        self._within = False
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:

@@ -1,0 +1,179 @@
+"""The adapter for Claude Code without a terminal: how to start `claude -p`, and the reader of its stream."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+
+from smart_agents_fs.engine.agents.base import AgentUnavailable, Context, Launch, Progress, Report
+from smart_agents_fs.engine.agents.environment import agent_environment, is_refused
+from smart_agents_fs.engine.agents.stream import Stream
+from smart_agents_fs.engine.agents.text import tidy
+from smart_agents_fs.engine.agents.verdict import output, verdict
+from smart_agents_fs.errors import UsageError
+from smart_agents_fs.settings import Settings
+from smart_agents_fs.spool import agents
+from smart_agents_fs.spool.task import Task
+
+_MISSING = (
+    "claude is not on PATH; install Claude Code (npm install -g @anthropic-ai/claude-code) or set claude.program"
+)
+#: the first client with `--permission-prompts` (2.1.258 ends with "unknown option"); without it the client
+#: denies as well, but tells the model that somebody might still grant what it asked for
+_PERMISSION_PROMPTS_SINCE = (2, 1, 259)
+_VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
+
+
+class ClaudeAgent:
+    """Claude Code, as itself or as one of its subagents."""
+
+    repeatable = False  # it edits files and spends money
+
+    def __init__(self, home: str, subagent: str | None = None) -> None:
+        self.name = subagent or agents.CLAUDE
+        self._home = home
+        self._subagent = subagent
+
+    def launch(self, task: Task, context: Context) -> Launch:
+        """How to start the client for `task`, the prompt on its stdin. Raises AgentUnavailable."""
+        settings = context.settings
+        env = agent_environment(task, context.environ, claude=True)
+        if self._subagent is not None:
+            self._check_subagent(context, env)
+        program = agents.find_claude(settings, env["PATH"], {**context.environ, **env})
+        if program is None:
+            raise AgentUnavailable("agent_missing", _missing(settings))
+        session = _uuid4()
+        argv = [program, "-p", "--output-format", "stream-json", "--verbose", "--session-id", session]
+        if (client_version(program) or (0,)) >= _PERMISSION_PROMPTS_SINCE:
+            argv += ["--permission-prompts", "none"]
+        if settings["claude.permission_mode"]:
+            argv += ["--permission-mode", settings["claude.permission_mode"]]
+        argv += settings["claude.args"]  # of two equal options the client takes the later: the task has the last word
+        if self._subagent is not None:
+            argv += ["--agent", self._subagent]
+        if task.model is not None:
+            argv += ["--model", task.model]
+        if task.max_budget_usd is not None:
+            argv += ["--max-budget-usd", f"{task.max_budget_usd:.4f}".rstrip("0").rstrip(".")]
+        return Launch(
+            argv=tuple(argv),
+            env=env,
+            stdin=_prompt(task).encode("utf-8"),
+            session=session,
+            not_enforced=tuple(f"env.{name}" for name in task.env if is_refused(name)),
+        )
+
+    def reader(self, task: Task, cwd: str) -> ClaudeReader:  # noqa: ARG002  (the interface)
+        """A reader for one attempt."""
+        return ClaudeReader(self.name, cwd)
+
+    def silence_timeout_s(self, settings: Settings) -> float:
+        """Seconds of silence that a claude task is granted unless it says otherwise; 0 is for ever."""
+        return float(settings["claude.silence_timeout_s"])
+
+    def _check_subagent(self, context: Context, env: dict[str, str]) -> None:
+        """Look before a start that would fail: between submission and now the file may have gone."""
+        try:
+            agents.resolve(self.name, context.cwd, context.settings, self._home, env)
+        except UsageError as error:
+            raise AgentUnavailable("unknown_agent", str(error)) from None
+
+
+class ClaudeReader:
+    """Reads one run's stream."""
+
+    def __init__(self, agent: str, cwd: str) -> None:
+        self._agent = agent
+        self._stream = Stream(tuple(dict.fromkeys((cwd, os.path.realpath(cwd)))))
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes; they may end anywhere."""
+        self._stream.feed(data)
+
+    @property
+    def progress(self) -> Progress:
+        """The latest step and words; the percentage is that of the agent's own list of things to do."""
+        stream = self._stream
+        step = "" if stream.finished else stream.step
+        return Progress(percent=stream.todos.percent, step=step, message=tidy(stream.words))
+
+    @property
+    def finished(self) -> bool:
+        """Whether the agent has said completely how it ended."""
+        return self._stream.finished
+
+    def report(self, exit_code: int | None, stderr_tail: str) -> Report:
+        """The report, once the client is gone."""
+        stream = self._stream
+        outcome, error = verdict(stream, exit_code, stderr_tail)
+        answer, cut = output(stream)
+        details: dict[str, object] = {
+            "session_id": tidy(stream.session, 100),
+            "model": tidy(stream.model, 100),
+            "client_version": tidy(stream.version, 40),
+            "permission_denials": list(stream.denials.values())[:100],
+            "resets_at": stream.resets_at,
+            "output_cut": cut,
+        }
+        return Report(
+            outcome=outcome,
+            output=answer,
+            error=error,
+            tokens_used=stream.usage.tokens,
+            cost_usd=stream.usage.cost_usd,
+            num_turns=stream.usage.num_turns,
+            agents_involved=tuple(dict.fromkeys((self._agent, *stream.subagents))),
+            files=tuple(stream.files),
+            changes=stream.changes,
+            details={"exit_code": exit_code} | {key: value for key, value in details.items() if value},
+        )
+
+
+def client_version(program: str) -> tuple[int, int, int] | None:
+    """The version of the client at `program`, from its path or the npm package around it; None when unknown.
+
+    Looked up on the disk: asking the client itself costs as much as a start.
+    """
+    place = os.path.realpath(program)
+    for _ in range(4):
+        place, name = os.path.split(place)
+        found = _VERSION.fullmatch(name)
+        if found is None and os.path.basename(os.path.dirname(place)) == "@anthropic-ai":
+            found = _VERSION.match(_package_version(f"{place}/package.json"))
+        if found:
+            return int(found[1]), int(found[2]), int(found[3])
+    return None
+
+
+def _package_version(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            package = json.loads(file.read(1 << 16))
+    except (OSError, ValueError):
+        return ""
+    return str(package.get("version")) if isinstance(package, dict) else ""
+
+
+def _prompt(task: Task) -> str:
+    text = task.prompt or ""
+    if task.input is None:
+        return text
+    return f"{text}\n\nInput of this task, as JSON:\n{json.dumps(task.input, ensure_ascii=False, indent=2)}\n"
+
+
+def _missing(settings: Settings) -> str:
+    program = settings["claude.program"]
+    if program == "claude":
+        return _MISSING
+    return f"claude.program is {program}, and no such program is there; mend it in {settings.path}"
+
+
+def _uuid4() -> str:
+    """A random UUID; the `uuid` module would cost the runner more memory than this line."""
+    raw = bytearray(os.urandom(16))
+    raw[6] = raw[6] & 0x0F | 0x40
+    raw[8] = raw[8] & 0x3F | 0x80
+    text = raw.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
