@@ -13,21 +13,32 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from smart_agents_fs.errors import InvalidJob as InvalidJob
+    from smart_agents_fs.errors import Refused as Refused
     from smart_agents_fs.errors import SmartAgentsError as SmartAgentsError
+    from smart_agents_fs.errors import SpoolUnusable as SpoolUnusable
     from smart_agents_fs.errors import TaskNotFound as TaskNotFound
     from smart_agents_fs.orchestrator import AsyncOrchestrator as AsyncOrchestrator
     from smart_agents_fs.queue import BackgroundTask as BackgroundTask
     from smart_agents_fs.queue import BackgroundTaskQueue as BackgroundTaskQueue
+    from smart_agents_fs.queue import NotificationConfig as NotificationConfig
     from smart_agents_fs.queue import ProgressUpdate as ProgressUpdate
+    from smart_agents_fs.queue import ResourceLimits as ResourceLimits
     from smart_agents_fs.queue import TaskResult as TaskResult
     from smart_agents_fs.queue import TaskStatus as TaskStatus
 
+#: public name: the module it comes from
 _HOMES = {
     "AsyncOrchestrator": "orchestrator",
     "BackgroundTask": "queue",
     "BackgroundTaskQueue": "queue",
+    "InvalidJob": "errors",
+    "NotificationConfig": "queue",
     "ProgressUpdate": "queue",
+    "Refused": "errors",
+    "ResourceLimits": "queue",
     "SmartAgentsError": "errors",
+    "SpoolUnusable": "errors",
     "TaskNotFound": "errors",
     "TaskResult": "queue",
     "TaskStatus": "queue",

@@ -25,6 +25,7 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
     "limits.memory_percent": (85, "no new task above this memory use, percent", (1, 100)),
     "limits.memory_hard_percent": (95, "not even one task above this memory use, percent", (1, 100)),
     "retries.max": (0, "tries after the first that a task gets unless it says otherwise", (0, 100)),
+    "task.agent": ("claude", "the agent of a task that names none", None),
     "task.timeout_s": (14400, "seconds that one attempt may take", (1, 31_536_000)),
     "task.silence_timeout_s": (
         0,
@@ -87,13 +88,8 @@ def load() -> Settings:
         return Settings(path, {}, {})
     except OSError as error:
         raise UsageError(f"cannot read the settings {path}: {(error.strerror or str(error)).lower()}") from None
-    import tomllib
-
     with file:
-        try:
-            table = tomllib.load(file)
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise UsageError(f"{path} is not TOML: {str(error).lower()}") from None
+        table = _tables(file.read(), path)
     agents = table.pop("agents", {})
     values: dict[str, Any] = {}
     for key, value in _flatten(table):
@@ -187,10 +183,24 @@ def _base(variable: str, under_home: str) -> str:
     named = os.environ.get(variable, "")
     if named.startswith("/"):
         return named.rstrip("/")
-    home = os.path.expanduser("~")
+    home = os.environ["HOME"] if "HOME" in os.environ else os.path.expanduser("~")  # an empty one would mean /
     if not home.startswith("/"):
         raise UsageError(f"HOME is not set and no home directory is known; set HOME or {variable}")
     return f"{home}/{under_home}"
+
+
+def _tables(data: bytes, path: str) -> dict[str, Any]:
+    from smart_agents_fs import plain_toml
+
+    plain = plain_toml.loads(data)
+    if plain is not None:
+        return plain
+    import tomllib
+
+    try:
+        return tomllib.loads(data.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not TOML: {str(error).lower()}") from None
 
 
 def _flatten(table: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -352,7 +352,9 @@ def test_without_a_network_it_says_so_in_one_line_and_the_next_call_tries_again(
 
     (source / "requirements.lock").write_text("# nothing\n")
     packages = source / "smart_agents_fs/environment_packages.py"
-    packages.write_text(packages.read_text().replace('("click", "filelock", "psutil", "tomlkit", "watchdog")', '("json",)'))
+    packages.write_text(
+        packages.read_text().replace('("click", "filelock", "psutil", "tomlkit", "watchdog")', '("json",)')
+    )
     told(call([source / "bin/sa-spool", "list"], env))
     assert environment.failure() is None
 

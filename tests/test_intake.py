@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings, strategies
 
 from smart_agents_fs.settings import load
 from smart_agents_fs.engine import intake
-from smart_agents_fs.spool import ids, store
+from smart_agents_fs.spool import ids, sessions, store
 from smart_agents_fs.spool.layout import Spool
-from stepping import drop, finish, rejected, result, state, supervisor
+from stepping import drop, finish, rejected, result, state, submit, supervisor
 
 OLD = 60.0  #: seconds: certainly not being written any more
 
@@ -192,6 +192,32 @@ def test_a_file_that_was_given_its_name_just_before_a_crash_runs_once(spool: Spo
     assert store.ids_in(spool, "completed") == [task]
     assert result(spool, task)["attempt"] == 1
     assert not path.exists()
+
+
+def test_an_ended_job_file_that_is_moved_back_is_not_run_again(spool: Spool) -> None:
+    task = submit(spool, argv=["sh", "-c", "echo ran >> ran"])
+    finish(spool)
+    os.rename(spool.job("completed", task), spool.job("pending", task))
+    finish(spool)
+    assert state(spool, task) == "completed"
+    assert Path(os.path.dirname(spool.root), "ran").read_text() == "ran\n"
+
+
+def test_an_ended_job_file_that_is_copied_back_is_turned_away(spool: Spool) -> None:
+    task = submit(spool)
+    finish(spool)
+    Path(spool.job("pending", task)).write_bytes(Path(spool.job("completed", task)).read_bytes())
+    finish(spool)
+    assert state(spool, task) == "completed"
+    assert rejected(spool) == {
+        f"{task}.json": f"{task} is completed; drop the file under another name to run it again"
+    }
+
+
+def test_a_dropped_file_is_told_to_the_project_of_its_directory(spool: Spool, tmp_path: Path) -> None:
+    drop(spool, "x.json", json.dumps({"argv": ["true"], "cwd": str(tmp_path)}))
+    finish(spool)
+    assert os.listdir(spool.directory("notices")) == [sessions.project_mailbox(str(tmp_path))]
 
 
 def test_other_files_in_pending_are_left_alone(spool: Spool) -> None:

@@ -19,7 +19,7 @@ VALUES = strategies.recursive(
     | strategies.integers(-(2**70), 2**70)
     | strategies.floats(allow_nan=False, allow_infinity=False)
     | strategies.text(strategies.characters(exclude_categories=["Cs"])),
-    lambda inner: strategies.lists(inner) | strategies.dictionaries(strategies.text("abcé\n\"\\"), inner),
+    lambda inner: strategies.lists(inner) | strategies.dictionaries(strategies.text('abcé\n"\\'), inner),
     max_leaves=20,
 )
 

@@ -14,7 +14,7 @@ from smart_agents_fs import starter
 from smart_agents_fs.engine import daemon
 from smart_agents_fs.spool import layout, tasklock
 from smart_agents_fs.spool.layout import Spool
-from stepping import state, submit
+from stepping import result, state, submit
 from waiting import wait_until
 
 
@@ -54,7 +54,9 @@ def test_a_burst_of_submitters_starts_one_supervisor(short: Spool) -> None:
     assert Path(short.supervisor("log")).read_text().count(" begins") == 1
 
 
-def test_a_task_published_while_the_supervisor_leaves_is_run_by_it(short: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_published_while_the_supervisor_leaves_is_run_by_it(
+    short: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Publish first, look second: the submitter saw the lock held, so the one that leaves has to look again."""
     leaving = daemon.Daemon(short)
     release = leaving._lock.release
@@ -74,7 +76,9 @@ def test_a_task_published_while_the_supervisor_leaves_is_run_by_it(short: Spool,
     assert state(short, published[0]) == "completed"
 
 
-def test_a_supervisor_belongs_to_no_session_and_keeps_no_descriptor(short: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_supervisor_belongs_to_no_session_and_keeps_no_descriptor(
+    short: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Path(os.environ["SA_CONFIG"]).write_text("[supervisor]\nidle_exit_s = 1\n")
     monkeypatch.setenv("CLAUDE_CODE_SESSION_ID", "session-1")
     read, write = os.pipe()
@@ -92,6 +96,32 @@ def test_a_supervisor_belongs_to_no_session_and_keeps_no_descriptor(short: Spool
     assert os.getsid(pid) != os.getsid(0)
     assert os.readlink(f"/proc/{pid}/cwd") == "/"
     wait_until(lambda: gone(short), "the supervisor did not leave", seconds=10)
+
+
+def test_an_older_supervisor_hands_over_and_its_runner_is_not_disturbed(short: Spool, tmp_path: Path) -> None:
+    Path(os.environ["SA_CONFIG"]).write_text("[supervisor]\nidle_exit_s = 1\n")
+    go = tmp_path / "go"
+    running = submit(short, argv=["sh", "-c", f"until [ -e {go} ]; do sleep 0.02; done"])
+    starter.ensure_supervisor(short)
+    wait_until(lambda: state(short, running) == "running", "the task did not start")
+    Path(short.supervisor("version")).write_text("0.0.9\n")
+    second = submit(short)
+    starter.ensure_supervisor(short)
+    wait_until(lambda: state(short, second) == "completed", "the second task was not run")
+    log = Path(short.supervisor("log"))
+    wait_until(lambda: log.read_text().count(" begins") == 2, "no second supervisor came")
+    assert "hands over to a newer version" in log.read_text()
+    go.touch()
+    wait_until(lambda: state(short, running) == "completed", "the first task did not end")
+    wait_until(lambda: gone(short), "the supervisor did not leave", seconds=10)
+    assert result(short, running)["attempt"] == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "older"), [("0.1.0", "0.2.0", True), ("0.10.0", "0.9.0", False), ("1.0", "1.0", False)]
+)
+def test_versions_are_compared_as_numbers(one: str, other: str, *, older: bool) -> None:
+    assert starter.is_older(one, other) is older
 
 
 def test_a_missing_folder_of_the_spool_is_made_again(short: Spool) -> None:

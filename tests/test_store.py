@@ -36,7 +36,9 @@ def test_ids_sort_in_the_order_of_submission() -> None:
     assert ids.submitted_at(drawn[2]) == 1_900_000_000
 
 
-@pytest.mark.parametrize("text", ["", "task_", "task_ABCDEFGHJK", "task_0123456789x", "task_../../etc", "task_01234i6789", 5])
+@pytest.mark.parametrize(
+    "text", ["", "task_", "task_ABCDEFGHJK", "task_0123456789x", "task_../../etc", "task_01234i6789", 5]
+)
 def test_what_is_no_id_never_becomes_a_path(text: object) -> None:
     assert not ids.is_id(text)
 
@@ -123,7 +125,9 @@ def test_a_full_disk_is_one_clear_line_and_submits_nothing(spool: Spool, monkeyp
 def test_a_newer_spool_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     layout.open_spool(str(tmp_path / "spool"))
     Path(tmp_path, "spool/FORMAT").write_text("2\n")
-    with pytest.raises(NewerFormat, match=r"has format 2, newer than this sa-spool understands \(1\); upgrade sa-spool"):
+    with pytest.raises(
+        NewerFormat, match=r"has format 2, newer than this sa-spool understands \(1\); upgrade sa-spool"
+    ):
         layout.open_spool(str(tmp_path / "spool"))
     assert Path(tmp_path, "spool/FORMAT").read_text() == "2\n"
 

@@ -177,6 +177,15 @@ def test_after_another_boot_recent_endings_are_told_again_where_the_notice_is_go
     assert (mailbox / "due").exists()
 
 
+def test_a_result_that_a_power_cut_took_is_made_again_from_the_end_record(spool: Spool) -> None:
+    task = submit(spool, argv=["echo", "forty-two"])
+    finish(spool)
+    before = result(spool, task)
+    Path(spool.run(task, "result.json")).write_text("")
+    supervisor(spool).settle_after_boot()
+    assert result(spool, task) == before
+
+
 def test_a_waiting_task_says_that_no_supervisor_runs(spool: Spool) -> None:
     task = submit(spool)
     assert view.status(spool, task)["waiting_for"].startswith("a supervisor; none is running")

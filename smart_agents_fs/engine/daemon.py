@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 
-from smart_agents_fs import environment
+from smart_agents_fs import __version__, environment
 from smart_agents_fs import settings as settings_module
 from smart_agents_fs.engine import machine
 from smart_agents_fs.engine.locks import Singleton
@@ -21,6 +21,7 @@ from smart_agents_fs.spool.tasklock import TaskLock
 from smart_agents_fs.starter import scrubbed
 
 LITTER_S = 3600.0
+PATIENCE_S = 2.0  #: for one that is just leaving, or handing over
 
 
 class Daemon:
@@ -37,7 +38,7 @@ class Daemon:
 
     def run(self, *, starting_fd: int | None = None) -> bool:
         """Supervise until idle or told to stop; False when another supervisor has the spool."""
-        if not self._lock.take(1.0):
+        if not self._lock.take(PATIENCE_S):
             return False
         if starting_fd is not None:
             os.close(starting_fd)
@@ -46,6 +47,7 @@ class Daemon:
         signal.signal(signal.SIGCHLD, self._on_child)
         layout.repair(self.spool)
         self._tidy()
+        jsonio.replace(self.spool.supervisor("version"), __version__, self.spool.tmp, durable=False)
         self._say(f"supervisor {os.getpid()} begins")
         try:
             self.supervisor.watched = self._watcher.start()
@@ -66,7 +68,7 @@ class Daemon:
                 busy = time.monotonic()
             idle_exit = self.supervisor.settings["supervisor.idle_exit_s"]
             left = busy + idle_exit - time.monotonic()
-            if self.supervisor.idle and left <= 0 and self._leave():
+            if self._hands_over() or (self.supervisor.idle and left <= 0 and self._leave()):
                 return
             pause = self.supervisor.next_look_s(time.time())
             names = self._wait(min(pause, max(0.05, left)) if self.supervisor.idle else pause)
@@ -88,7 +90,16 @@ class Daemon:
         self._lock.release()
         if not any(name.endswith(".json") for name in os.listdir(self.spool.directory(layout.PENDING))):
             return True
-        return not self._lock.take(1.0)
+        return not self._lock.take(PATIENCE_S)
+
+    def _hands_over(self) -> bool:
+        """Whether a newer version asks to take over. It lists `pending/` when it begins, so nothing is left behind."""
+        try:
+            os.unlink(self.spool.supervisor("handover"))
+        except FileNotFoundError:
+            return False
+        self._say(f"supervisor {os.getpid()} hands over to a newer version")
+        return True
 
     def _tidy(self) -> None:
         """Clear what dead writers left in `tmp/`, and tell again what a reboot may have taken."""

@@ -11,9 +11,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from smart_agents_fs.errors import SmartAgentsError
+from smart_agents_fs.errors import InvalidJob, SmartAgentsError
 from smart_agents_fs.settings import Settings
-from smart_agents_fs.spool import agents, audit, ids, jsonio, layout, store
+from smart_agents_fs.spool import agents, audit, ending, ids, jsonio, layout, store, tasklock
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.task import Task
 
@@ -66,6 +66,8 @@ def take_in(spool: Spool, name: str, settings: Settings) -> Accepted | Later | R
         return None
     try:
         task = Task.from_job(stem if ids.is_id(stem) else ids.draw(), job)
+        if known and _has_ended(spool, stem, job):
+            return None
         if not known:
             waits = _check_dropped(spool, task, job, settings)
             if waits and age < SETTLED_S:
@@ -122,6 +124,25 @@ def _adopt(spool: Spool, name: str, job: dict[str, Any]) -> str:
         os.unlink(old)
     audit.note(spool, "accept", task_id, dropped=name)
     return task_id
+
+
+def _has_ended(spool: Spool, task_id: str, job: dict[str, Any]) -> bool:
+    """Whether a task in `pending/` has its result already; then it is not run again.
+
+    Either whoever ended it while it waited died before the rename, which is done now, or somebody moved an ended
+    job file back. Raises InvalidJob when it was copied back.
+    """
+    result = jsonio.load_or_none(spool.run(task_id, "result.json"))
+    if result is None:
+        return False
+    for state in layout.STATES[1:]:
+        if os.path.lexists(spool.job(state, task_id)):
+            raise InvalidJob(f"{task_id} is {state}; drop the file under another name to run it again")
+    lock = tasklock.take(spool, task_id)
+    if lock is not None:
+        with lock:
+            ending.conclude(spool, task_id, job, result, layout.PENDING)
+    return True
 
 
 def _finished_earlier(spool: Spool, name: str) -> bool:

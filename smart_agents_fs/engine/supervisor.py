@@ -89,14 +89,16 @@ class Supervisor:
         return max(0.05, min([limit, *times]))
 
     def settle_after_boot(self) -> None:
-        """Tell again what a power cut took: recent endings whose notice is missing or empty."""
+        """Make again what a power cut took of recent endings: results, and notices that are missing or empty."""
         oldest = time.time() - 86_400
         for state in layout.ENDED:
             for task_id in store.ids_in(self.spool, state):
-                path = self.spool.run(task_id, "result.json")
-                result = jsonio.load_or_none(path)
-                job = jsonio.load_or_none(self.spool.job(state, task_id))
-                if result is not None and job is not None and os.stat(path).st_mtime >= oldest:
+                path = self.spool.job(state, task_id)
+                if os.stat(path).st_ctime < oldest:  # the time of its last rename
+                    continue
+                job = jsonio.load_or_none(path)
+                result = ending.mend(self.spool, task_id, job) if job is not None else None
+                if job is not None and result is not None:
                     ending.tell(self.spool, job, result)
 
     def _reload_settings(self) -> None:

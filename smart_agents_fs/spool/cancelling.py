@@ -26,17 +26,18 @@ def cancel(spool: Spool, task_id: str, *, via: str, why: str = "") -> str:
     whoever holds the task's lock will see it; `look_again` tells what became of it. Raises TaskNotFound, and
     SpoolUnusable when the disk refuses the request.
     """
-    request = {"by": runs.who_asks(via), "why": why}
     try:
-        state = _end_if_waiting(spool, task_id, request)
+        state = _state(spool, task_id)
         if state in layout.ENDED:
             return state
+        # The request is on disk before anything is done about it: a crash on the way leaves a task that will
+        # be cancelled, never one that has been told as cancelled and runs. Publish first, look second (I9):
+        # what is being claimed while we look is seen by its runner.
+        os.makedirs(spool.run(task_id), 0o700, exist_ok=True)  # dropped a moment ago, and not taken in yet
         attempt = runs.current_attempt(spool, task_id)
-        runs.request_cancel(spool, task_id, who=request["by"], why=why, attempt=attempt)
+        runs.request_cancel(spool, task_id, who=runs.who_asks(via), why=why, attempt=attempt)
         audit.note(spool, "cancel", task_id, via=via, why=why, attempt=attempt)
-        # Published; now the second look (I9): what was being claimed, or put back for another attempt, may
-        # wait with a free lock by now, and then nobody would look at the request for a while.
-        return _end_if_waiting(spool, task_id, request)
+        return look_again(spool, task_id)
     except OSError as error:
         raise store.unusable(spool, error, f"{task_id} was not cancelled") from None
 
@@ -52,7 +53,7 @@ def _end_if_waiting(spool: Spool, task_id: str, request: dict[str, Any]) -> str:
     state = _state(spool, task_id)
     if state != layout.PENDING:
         return state
-    lock = _lock(spool, task_id)
+    lock = tasklock.take(spool, task_id)
     if lock is None:
         return state
     with lock:
@@ -61,9 +62,7 @@ def _end_if_waiting(spool: Spool, task_id: str, request: dict[str, Any]) -> str:
             return state
         job = jsonio.load_or_none(spool.job(layout.PENDING, task_id)) or {}
         message = ending.cancel_message(request)
-        state = ending.end_unrun(spool, task_id, job, "cancelled", "cancelled", message)
-        audit.note(spool, "cancel", task_id, via=(request.get("by") or {}).get("via"), why=request.get("why"))
-        return state
+        return ending.end_unrun(spool, task_id, job, "cancelled", "cancelled", message)
 
 
 def _state(spool: Spool, task_id: str) -> str:
@@ -71,11 +70,3 @@ def _state(spool: Spool, task_id: str) -> str:
     if state is None:
         raise TaskNotFound(f"no task {task_id}; `sa-spool list --all` shows every id")
     return state
-
-
-def _lock(spool: Spool, task_id: str) -> tasklock.TaskLock | None:
-    try:
-        return tasklock.take(spool, task_id)
-    except FileNotFoundError:  # dropped by hand a moment ago under a whole id, and not taken in yet
-        os.makedirs(spool.run(task_id), 0o700, exist_ok=True)
-        return tasklock.take(spool, task_id)

@@ -6,7 +6,6 @@ anywhere is mended by doing all of it again. The caller holds the task's lock.
 
 from __future__ import annotations
 
-import random
 import time
 
 from smart_agents_fs.spool import audit, clock, jsonio, layout, notices, runs, sessions, store
@@ -56,7 +55,8 @@ def conclude(spool: Spool, task_id: str, job: dict[str, Any], end: dict[str, Any
     if standing is not None and standing.get("attempt") == result["attempt"]:
         result = standing
     else:
-        jsonio.replace(path, jsonio.dumps(result), spool.tmp, durable=False)
+        # After an attempt its end record is durable, and the result can be made again from it; see `mend`.
+        jsonio.replace(path, jsonio.dumps(result), spool.tmp, durable=source == layout.PENDING)
     tell(spool, job, result)
     target = state_for(result["outcome"])
     store.move(spool, task_id, source, target)
@@ -77,12 +77,26 @@ def end_unrun(spool: Spool, task_id: str, job: dict[str, Any], outcome: str, kin
     return conclude(spool, task_id, job, end, layout.PENDING)
 
 
+def mend(spool: Spool, task_id: str, job: dict[str, Any]) -> dict[str, Any] | None:
+    """The result of an ended task, made again from its end record where a power cut took it; None if there is none."""
+    path = spool.run(task_id, "result.json")
+    result = jsonio.load_or_none(path)
+    if result is not None:
+        return result
+    end = jsonio.load_or_none(spool.attempt(task_id, runs.current_attempt(spool, task_id), "end.json"))
+    if end is None:
+        return None
+    jsonio.replace(path, jsonio.dumps(_result(task_id, job, end)), spool.tmp, durable=True)
+    return _result(task_id, job, end)
+
+
 def tell(spool: Spool, job: dict[str, Any], result: dict[str, Any]) -> None:
     """Post the notice of an ended task, unless it is silent or the notice is there already."""
     if (job.get("notify") or {}).get("strategy") == "silent":
         return
-    notice = notices.of_ending(job, result)
-    notices.post(spool, sessions.mailbox_for(spool, job.get("session_id"), job.get("project_dir")), notice)
+    project = job.get("project_dir") or (sessions.project_of(job["cwd"]) if job.get("cwd") else None)
+    notice = notices.of_ending(job, result) | {"project_dir": project}
+    notices.post(spool, sessions.mailbox_for(spool, job.get("session_id"), project), notice)
 
 
 def state_for(outcome: str) -> str:
@@ -103,6 +117,8 @@ def retry_delay(job: dict[str, Any], end: dict[str, Any], default_max: int) -> f
     limit = policy.get("max") if policy.get("max") is not None else default_max
     if end["outcome"] not in RETRIED or end["attempt"] > limit:
         return None
+    import random
+
     backoff = policy.get("backoff_s")
     first = 5.0 if backoff is None else float(backoff)
     factor = float(policy.get("factor") or 2.0)

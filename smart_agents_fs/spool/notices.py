@@ -1,13 +1,14 @@
 """Notices and mailboxes: one file per notice, `new → offered → seen`, each move one rename.
 
-`due` in a mailbox exists while anything is new or offered: the fast hook looks at nothing else.
+`due` in a mailbox exists while anything is new or offered: the fast hook looks at nothing else. Posting needs no
+lock; whoever offers, settles or moves what is there holds the mailbox's, a flock on its folder.
 """
 
 from __future__ import annotations
 
 import os
 
-from smart_agents_fs.spool import clock, fields, jsonio, quoting
+from smart_agents_fs.spool import clock, fields, jsonio, quoting, tasklock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ def post(spool: Spool, mailbox: str, notice: dict[str, Any]) -> bool:
             if os.path.lexists(path):
                 if jsonio.load_or_none(path) is None:  # emptied by a power cut
                     jsonio.replace(path, jsonio.dumps(notice), spool.tmp, durable=False)
-                mark_due(spool, other)
+                if box != SEEN:
+                    mark_due(spool, other)
                 return False
     make_mailbox(spool, mailbox)
     jsonio.create(f"{spool.mailbox(mailbox, NEW)}/{name}", jsonio.dumps(notice), spool.tmp, durable=False)
@@ -72,17 +74,32 @@ def post(spool: Spool, mailbox: str, notice: dict[str, Any]) -> bool:
     return True
 
 
+def lock(spool: Spool, mailbox: str, *, wait_s: float = 0.5) -> tasklock.TaskLock | None:
+    """The lock of a mailbox, which is made where it is missing; None when somebody held it for all of `wait_s`."""
+    make_mailbox(spool, mailbox)
+    return tasklock.take_directory(spool.mailbox(mailbox), wait_s=wait_s)
+
+
 def mark_due(spool: Spool, mailbox: str) -> None:
     """Tell the fast hook that there is something in this mailbox."""
-    os.close(os.open(spool.mailbox(mailbox, "due"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        os.close(os.open(spool.mailbox(mailbox, "due"), flags, 0o600))
+    except IsADirectoryError:  # somebody's hand: SessionStart tells what waits all the same
+        return
 
 
-def clear_due(spool: Spool, mailbox: str) -> None:
-    """Take `due` away; whoever does so lists the mailbox afterwards and marks it again if it holds anything."""
+def tidy_due(spool: Spool, mailbox: str) -> None:
+    """Leave `due` exactly when something is new or offered; whoever is killed here leaves it, or needs none."""
+    if _holds_anything(spool, mailbox):
+        mark_due(spool, mailbox)
+        return
     try:
         os.unlink(spool.mailbox(mailbox, "due"))
     except OSError:
         return
+    if _holds_anything(spool, mailbox):  # posted while we looked
+        mark_due(spool, mailbox)
 
 
 def names(spool: Spool, mailbox: str, box: str) -> list[str]:
@@ -98,6 +115,28 @@ def load(spool: Spool, mailbox: str, box: str, name: str) -> dict[str, Any] | No
     return jsonio.load_or_none(f"{spool.mailbox(mailbox, box)}/{name}")
 
 
+def mend(spool: Spool, name: str) -> dict[str, Any] | None:
+    """The notice of this file name, made again from its task; None when no such task ended so."""
+    from smart_agents_fs.errors import TaskNotFound
+    from smart_agents_fs.spool import store
+
+    task_id = name.partition(".")[0]
+    try:
+        _, job = store.load(spool, task_id)
+        notice = of_ending(job, jsonio.load(spool.run(task_id, "result.json")))
+    except (TaskNotFound, FileNotFoundError, jsonio.Unreadable, KeyError, TypeError):
+        return None
+    return notice if f"{notice['id']}.json" == name else None
+
+
+def discard(spool: Spool, mailbox: str, box: str, name: str) -> None:
+    """Remove a file that is no notice and of which none can be made."""
+    try:
+        os.unlink(f"{spool.mailbox(mailbox, box)}/{name}")
+    except OSError:
+        return
+
+
 def rename(spool: Spool, mailbox: str, name: str, source: str, target: str, *, to: str | None = None) -> bool:
     """Move a notice between the parts of a mailbox, or into another mailbox; False when somebody was faster."""
     try:
@@ -110,3 +149,7 @@ def rename(spool: Spool, mailbox: str, name: str, source: str, target: str, *, t
 def rewrite(spool: Spool, mailbox: str, box: str, name: str, notice: dict[str, Any]) -> None:
     """Put new facts (who was offered it, how it was proved) into a notice; the caller moved it here."""
     jsonio.replace(f"{spool.mailbox(mailbox, box)}/{name}", jsonio.dumps(notice), spool.tmp, durable=False)
+
+
+def _holds_anything(spool: Spool, mailbox: str) -> bool:
+    return bool(names(spool, mailbox, NEW) or names(spool, mailbox, OFFERED))

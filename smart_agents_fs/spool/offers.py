@@ -1,15 +1,17 @@
 """Offering notices to a session and proving that they arrived: told once, and never lost.
 
 A hook cannot know whether the client used what it printed. The transcript can: a notice is seen once its id
-stands in a `hook_additional_context` attachment there. Until then it stays offered, and is offered again
-under another prompt, at most `TRIES` times.
+stands in a hook's context there. Until then it stays offered, and is offered again under another prompt, at
+most `TRIES` times.
 """
 
 from __future__ import annotations
 
 import os
+import time
 
-from smart_agents_fs.spool import clock, notices, process, sessions
+from smart_agents_fs.errors import SpoolUnusable
+from smart_agents_fs.spool import clock, notices, process, sessions, transcripts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,144 +20,253 @@ if TYPE_CHECKING:
     from smart_agents_fs.spool.layout import Spool
 
 TRIES = 3
-MOST = 40  #: notices told in one turn; the rest follow in the next
-_MARK = b"hook_additional_context"
+MOST = 16  #: notices told in one turn; the rest follow in the next
+SESSION_START = "SessionStart"
+_FLUSH_S = 1.0  #: the client writes its transcript a moment late: so young an offer proves nothing by its absence
+_UNKNOWN_S = 3600.0  #: after this long what waits for a session that never announced itself may be told to others
 
 
 def offer(spool: Spool, session: dict[str, Any], event: str, prompt_id: str | None) -> list[dict[str, Any]]:
     """Settle what this session was offered before, then take what it is to be told now, in order.
 
-    Whoever calls prints these notices and then calls `printed`. `session` is its record.
+    Whoever calls prints these notices and then calls `printed`. `session` is its record. Nothing when another hook
+    of the session is at it.
     """
     mailbox = str(session["id"])
-    notices.clear_due(spool, mailbox)
-    told: list[dict[str, Any]] = []
-    try:
+    lock = notices.lock(spool, mailbox)
+    if lock is None:
+        return []
+    with lock:
         settle(spool, mailbox, session, prompt_id)
-        me = process.identity(os.getpid())
-        for name in notices.names(spool, mailbox, notices.NEW)[:MOST]:
-            if not notices.rename(spool, mailbox, name, notices.NEW, notices.OFFERED):
-                continue
-            notice = notices.load(spool, mailbox, notices.OFFERED, name)
-            if notice is None:
-                continue  # broken by a power cut; the supervisor posts it again
-            tries = int((notice.get("offer") or {}).get("tries", 0)) + 1
-            notice["offer"] = {
-                "session": session["id"],
-                "transcript": session.get("transcript_path"),
-                "event": event,
-                "prompt_id": prompt_id,
-                "hook": me,
-                "tries": tries,
-                "offered_at": clock.stamp(),
-            }
-            notices.rewrite(spool, mailbox, notices.OFFERED, name, notice)
-            told.append(notice)
-    finally:
-        mark_if_any(spool, mailbox)
+        told = _take(spool, mailbox, session, event, prompt_id)
+        notices.tidy_due(spool, mailbox)
     return told
 
 
 def printed(spool: Spool, mailbox: str, told: list[dict[str, Any]]) -> None:
     """Note that the hook wrote these notices out whole: what counts where no transcript can be read."""
-    for notice in told:
-        name = f"{notice['id']}.json"
-        if notices.load(spool, mailbox, notices.OFFERED, name) is not None:
-            notice["offer"]["printed"] = True
-            notices.rewrite(spool, mailbox, notices.OFFERED, name, notice)
+    lock = notices.lock(spool, mailbox)
+    if lock is None:
+        return
+    with lock:
+        for notice in told:
+            name = f"{notice['id']}.json"
+            if notices.load(spool, mailbox, notices.OFFERED, name) is not None:
+                notice["offer"]["printed"] = True
+                _note(spool, mailbox, name, notice)
 
 
-def settle(spool: Spool, mailbox: str, session: dict[str, Any] | None, prompt_id: str | None) -> None:
-    """Move what was offered to `seen` where the transcript proves it, and back to `new` where it was not told."""
+def close(spool: Spool, session: dict[str, Any]) -> None:
+    """Settle what a session that has just ended was offered: nothing more can arrive."""
+    mailbox = str(session["id"])
+    lock = notices.lock(spool, mailbox) if os.path.lexists(spool.mailbox(mailbox, "due")) else None
+    if lock is not None:
+        with lock:
+            settle(spool, mailbox, session, over=True)
+            notices.tidy_due(spool, mailbox)
+
+
+def settle(
+    spool: Spool,
+    mailbox: str,
+    session: dict[str, Any] | None,
+    prompt_id: str | None = None,
+    *,
+    over: bool = False,
+    heir: dict[str, Any] | None = None,
+) -> None:
+    """Move what was offered to `seen` where the transcript proves it, and back to `new` where it was not told.
+
+    `session` is whose mailbox it is, as far as it is known, and `prompt_id` the prompt it answers now. Once it is
+    `over` nothing more can arrive. The proof may stand in the transcript of its `heir` as well: the client
+    2.1.197 announces a fork under the name of its parent.
+    """
     waiting = {}
     for name in notices.names(spool, mailbox, notices.OFFERED):
-        notice = notices.load(spool, mailbox, notices.OFFERED, name)
-        if notice is not None:
-            waiting[name] = notice
-    proved: dict[object, set[str] | None] = {}
-    for name, notice in waiting.items():
-        offered = notice.get("offer") or {}
-        path = offered.get("transcript") or (session or {}).get("transcript_path")
-        if path not in proved:
-            wanted = {str(other["id"]) for other in waiting.values()}
-            proved[path] = seen_in(path, wanted) if isinstance(path, str) else None
-        proof = proved[path]
-        if proof is not None and notice["id"] in proof:
-            _close(spool, mailbox, name, notice, "transcript")
-        elif proof is None and offered.get("printed"):
-            _close(spool, mailbox, name, notice, "printed")
-        elif (
-            offered.get("prompt_id") == prompt_id and offered.get("session") == (session or {}).get("id") and offered
-        ):
-            continue  # this very turn has it already
-        elif process.alive(offered.get("hook")):
-            continue  # its hook is still at work
-        elif int(offered.get("tries", 0)) >= TRIES:
-            _close(spool, mailbox, name, notice, "given up")
+        notice = notices.load(spool, mailbox, notices.OFFERED, name) or notices.mend(spool, name)
+        if notice is None:
+            notices.discard(spool, mailbox, notices.OFFERED, name)
         else:
-            notices.rename(spool, mailbox, name, notices.OFFERED, notices.NEW)
+            waiting[name] = notice
+    proofs = _Proofs(waiting, session, heir)
+    for name, notice in waiting.items():
+        proof = proofs.of(notice)
+        if proof:
+            _close(spool, mailbox, name, notice, "transcript")
+        elif over or not _may_yet_be_proved(spool, mailbox, name, notice, prompt_id):
+            _decide_without_proof(spool, mailbox, name, notice, readable=proof is not None)
 
 
 def hand_over(spool: Spool, heir: dict[str, Any]) -> None:
-    """Give `heir`, a live attended session, what waits for its project and for sessions of it that are gone.
-
-    What such a session had been told, by its transcript, stays told.
+    """Give `heir` (a live attended session) what waits for sessions of its project that are gone, and for
+    the project itself. What such a session had been told, by its transcript, stays told.
     """
     mine = str(heir["id"])
     project = heir.get("project_dir")
-    boxes = [sessions.project_mailbox(str(project))]
-    for other in sessions.everyone(spool):
-        if other["id"] != mine and other.get("project_dir") == project and not sessions.is_live(other):
-            settle(spool, str(other["id"]), other, None)
-            boxes.append(str(other["id"]))
-    for mailbox in boxes:
-        _move_all(spool, mailbox, mine)
+    for mailbox in os.listdir(spool.directory("notices")):
+        if mailbox == mine or not os.path.lexists(spool.mailbox(mailbox, "due")):
+            continue
+        if mailbox == sessions.project_mailbox(str(project)):
+            _move_all(spool, mailbox, mine)
+            continue
+        other = sessions.load(spool, mailbox)
+        free = _may_take(other, heir) if other is not None else _is_abandoned(spool, mailbox, project)
+        lock = notices.lock(spool, mailbox) if free else None
+        if lock is not None:
+            with lock:
+                settle(spool, mailbox, other, over=True, heir=heir)
+                _move_all(spool, mailbox, mine)
 
 
-def mark_if_any(spool: Spool, mailbox: str) -> None:
-    """Make `due` again while anything in the mailbox is new or offered."""
-    if notices.names(spool, mailbox, notices.NEW) or notices.names(spool, mailbox, notices.OFFERED):
-        notices.mark_due(spool, mailbox)
+def _take(
+    spool: Spool, mailbox: str, session: dict[str, Any], event: str, prompt_id: str | None
+) -> list[dict[str, Any]]:
+    """Move what is new to `offered`, with the record of who is told and where the proof will stand."""
+    transcript = session.get("transcript_path")
+    offered = {
+        "session": mailbox,
+        "transcript": transcript,
+        "transcript_size": transcripts.size(transcript),
+        "event": event,
+        "prompt_id": prompt_id,
+        "hook": process.identity(os.getpid()),
+    }
+    told: list[dict[str, Any]] = []
+    for name in notices.names(spool, mailbox, notices.NEW)[:MOST]:
+        if not notices.rename(spool, mailbox, name, notices.NEW, notices.OFFERED):
+            continue
+        notice = notices.load(spool, mailbox, notices.OFFERED, name) or notices.mend(spool, name)
+        if notice is None:
+            notices.discard(spool, mailbox, notices.OFFERED, name)
+            continue
+        tries = _tries(notice) + 1
+        notice["offer"] = {**offered, "tries": tries, "offered_at": clock.stamp()}
+        _note(spool, mailbox, name, notice)
+        told.append(notice)
+    return told
 
 
-def seen_in(transcript: str, wanted: set[str]) -> set[str] | None:
-    """Which of the notice ids `wanted` stand in a hook's context in this transcript; None when it cannot be read."""
-    import json
+class _Proofs:
+    """What the transcripts say of the notices that were offered, each transcript read once."""
 
-    found: set[str] = set()
+    def __init__(
+        self, waiting: dict[str, dict[str, Any]], session: dict[str, Any] | None, heir: dict[str, Any] | None
+    ) -> None:
+        self._session = session or {}
+        self._heirs = heir.get("transcript_path") if heir else None
+        self._wanted: dict[object, list[str]] = {}
+        self._since: dict[object, int] = {}
+        self._known: dict[object, set[str] | None] = {}
+        for notice in waiting.values():
+            path = self._path(notice)
+            self._wanted.setdefault(path, []).append(str(notice["id"]))
+            since = (notice.get("offer") or {}).get("transcript_size")
+            since = since if isinstance(since, int) else 0
+            self._since[path] = min(since, self._since.get(path, since))
+
+    def of(self, notice: dict[str, Any]) -> bool | None:
+        """Whether the model was told this notice; None when there is no transcript to ask."""
+        path, notice_id = self._path(notice), str(notice["id"])
+        if path not in self._known:
+            self._known[path] = transcripts.told(path, self._wanted[path], self._since[path])
+        found = self._known[path]
+        if self._heirs and (found is None or notice_id not in found):
+            others = transcripts.told(self._heirs, [notice_id])
+            if others:
+                return True
+        return None if found is None else notice_id in found
+
+    def _path(self, notice: dict[str, Any]) -> object:
+        return (notice.get("offer") or {}).get("transcript") or self._session.get("transcript_path")
+
+
+def _may_yet_be_proved(spool: Spool, mailbox: str, name: str, notice: dict[str, Any], prompt_id: str | None) -> bool:
+    """Whether the absence of a proof says nothing at this prompt.
+
+    The offer was made for this very prompt, or its hook is still at work, or the client has not written yet: it
+    does so a moment late, and writes what SessionStart told only once the first prompt after it is answered. So
+    an offer of that event is judged by the second prompt that finds it.
+    """
+    offered = notice.get("offer") or {}
+    if offered and (offered.get("prompt_id") == prompt_id or process.alive(offered.get("hook"))):
+        return True
+    if offered.get("event") == SESSION_START:
+        if not _met_a_prompt(offered):
+            offered["first_prompt"] = prompt_id
+            _note(spool, mailbox, name, notice)
+        return bool(offered.get("first_prompt") == prompt_id)
     try:
-        with open(transcript, "rb") as file:
-            for line in file:
-                if _MARK not in line or not any(notice.encode() in line for notice in wanted - found):
-                    continue
-                try:
-                    entry = json.loads(line)
-                except ValueError:
-                    continue
-                attachment = entry.get("attachment") if isinstance(entry, dict) else None
-                if not isinstance(attachment, dict) or attachment.get("type") != _MARK.decode():
-                    continue
-                text = "\n".join([part for part in attachment.get("content") or () if isinstance(part, str)])
-                found |= {notice for notice in wanted if notice in text}
+        return 0 <= time.time() - clock.parse(str(offered.get("offered_at"))) < _FLUSH_S
+    except ValueError:
+        return False
+
+
+def _decide_without_proof(spool: Spool, mailbox: str, name: str, notice: dict[str, Any], *, readable: bool) -> None:
+    """Close or give back a notice that the transcript, where it is `readable`, does not hold."""
+    offered = notice.get("offer") or {}
+    if not _met_a_prompt(offered):
+        # No prompt came after it: no model was told, and this was no try.
+        offered["tries"] = _tries(notice) - 1
+        _note(spool, mailbox, name, notice)
+    elif not readable and offered.get("printed"):
+        return _close(spool, mailbox, name, notice, "printed")
+    elif _tries(notice) >= TRIES:
+        return _close(spool, mailbox, name, notice, "given up")
+    notices.rename(spool, mailbox, name, notices.OFFERED, notices.NEW)
+    return None
+
+
+def _met_a_prompt(offered: dict[str, Any]) -> bool:
+    """Whether a prompt followed the offer, so that a model can have been told."""
+    return offered.get("event") != SESSION_START or bool(offered.get("first_prompt"))
+
+
+def _may_take(other: dict[str, Any], heir: dict[str, Any]) -> bool:
+    """Whether `heir` may have what waits for the session `other`."""
+    if other.get("successor") == heir["id"]:
+        return not sessions.is_live(other)
+    return other.get("project_dir") == heir.get("project_dir") and sessions.is_gone(other)
+
+
+def _is_abandoned(spool: Spool, mailbox: str, project: object) -> bool:
+    """Whether the owner of a mailbox, a session of this project, never announced itself and has had its time."""
+    try:
+        if time.time() - os.lstat(spool.mailbox(mailbox, "due")).st_mtime < _UNKNOWN_S:
+            return False
     except OSError:
-        return None
-    return found
+        return False
+    for box in (notices.NEW, notices.OFFERED):
+        for name in notices.names(spool, mailbox, box):
+            notice = notices.load(spool, mailbox, box, name)
+            if notice is not None:
+                return notice.get("project_dir") == project
+    return False
 
 
 def _move_all(spool: Spool, mailbox: str, mine: str) -> None:
-    moved = False
-    for box in (notices.NEW, notices.OFFERED):
-        for name in notices.names(spool, mailbox, box):
-            if not moved:
-                notices.make_mailbox(spool, mine)
-            moved = notices.rename(spool, mailbox, name, box, notices.NEW, to=mine) or moved
-    notices.clear_due(spool, mailbox)
-    mark_if_any(spool, mailbox)
-    if moved:
-        notices.mark_due(spool, mine)
+    waiting = [(box, name) for box in (notices.NEW, notices.OFFERED) for name in notices.names(spool, mailbox, box)]
+    if waiting:
+        notices.make_mailbox(spool, mine)
+        notices.mark_due(spool, mine)  # first: whoever is killed here leaves nothing that nobody looks at
+    for box, name in waiting:
+        notices.rename(spool, mailbox, name, box, notices.NEW, to=mine)
+    notices.tidy_due(spool, mailbox)
 
 
 def _close(spool: Spool, mailbox: str, name: str, notice: dict[str, Any], proof: str) -> None:
     if notices.rename(spool, mailbox, name, notices.OFFERED, notices.SEEN):
         seen = notice | {"seen": {"proof": proof, "at": clock.stamp()}}
-        notices.rewrite(spool, mailbox, notices.SEEN, name, seen)
+        _note(spool, mailbox, name, seen, notices.SEEN)
+
+
+def _note(spool: Spool, mailbox: str, name: str, notice: dict[str, Any], box: str = notices.OFFERED) -> None:
+    """Write what became of a notice into it; on a full disk it is told all the same."""
+    try:
+        notices.rewrite(spool, mailbox, box, name, notice)
+    except (OSError, SpoolUnusable):
+        return
+
+
+def _tries(notice: dict[str, Any]) -> int:
+    tries = (notice.get("offer") or {}).get("tries")
+    return tries if isinstance(tries, int) else 0

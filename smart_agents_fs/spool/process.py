@@ -31,6 +31,15 @@ def start_ticks(pid: int) -> int | None:
     return None if fields[0] in (b"Z", b"X") else int(fields[19])
 
 
+def parent(pid: int) -> int | None:
+    """The process that `pid` is a child of; None when there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[1])
+    except OSError:
+        return None if sys.platform == "linux" else _parent_elsewhere(pid)
+
+
 def identity(pid: int) -> dict[str, Any] | None:
     """What identifies the process `pid` for as long as our files may speak of it; None when it is gone."""
     ticks = start_ticks(pid)
@@ -64,6 +73,14 @@ def keep_only(fd: int | None) -> None:
         os.set_inheritable(fd, False)
         os.closerange(3, fd)
     os.closerange(3 if fd is None else fd + 1, 256)
+
+
+def _parent_elsewhere(pid: int) -> int | None:
+    import subprocess
+
+    words = ["/bin/ps", "-o", "ppid=", "-p", str(pid)]
+    found = subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
+    return int(found) if found.isdigit() else None
 
 
 def _start_elsewhere(pid: int) -> int | None:

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-#: bidirectional controls, zero-width and other characters that show one thing and say another
+#: bidirectional controls, zero-width, filling and other characters that show one thing and say another
 _HIDDEN = frozenset(
     (
         0x00AD,
         0x034F,
         0x061C,
+        0x115F,
+        0x1160,
+        0x17B4,
+        0x17B5,
         0x180E,
+        0x3164,
         0xFEFF,
+        0xFFA0,
         *range(0x200B, 0x2010),
         *range(0x2028, 0x202F),
         *range(0x2060, 0x2070),
+        *range(0xFE00, 0xFE0E),  # variation selectors, but for the two that emoji take
+        *range(0xFFF9, 0xFFFC),
+        *range(0x1D173, 0x1D17B),
     )
 )
-_TAGS = range(0xE0000, 0xE0080)
+_TAGS = range(0xE0000, 0xE1000)  #: letters that nobody sees, and 240 more variation selectors
+_STRINGS = "\x90\x98\x9d\x9e\x9f"  #: C1 controls that begin a string: DCS SOS OSC PM APC
+_INTRODUCERS = "\x1b\x9b" + _STRINGS
 
 
 def clean(text: str) -> str:
@@ -60,38 +71,49 @@ def _visible(letter: str) -> bool:
 
 
 def _without_escapes(text: str) -> str:
-    """Cut CSI, OSC and two-character escape sequences, as ECMA-48 spells them."""
-    if "\x1b" not in text and "\x9b" not in text and "\x9d" not in text:
+    """Cut escape sequences, control sequences and control strings, as ECMA-48 spells them."""
+    if not any(letter in text for letter in _INTRODUCERS):
         return text
     kept: list[str] = []
     at, end = 0, len(text)
     while at < end:
         letter = text[at]
-        if letter == "\x1b" and at + 1 < end and text[at + 1] in "[]PX^_":
-            at = _sequence_end(text, at + 2, string=text[at + 1] != "[")
-        elif letter in "\x9b\x9d\x90\x98\x9e\x9f":
-            at = _sequence_end(text, at + 1, string=letter != "\x9b")
-        elif letter == "\x1b":
-            at += 2
-        else:
+        following = text[at + 1 : at + 2]
+        if letter in _STRINGS:
+            at = _string_end(text, at + 1)
+        elif letter == "\x9b":
+            at = _control_end(text, at + 1)
+        elif letter != "\x1b":
             kept.append(letter)
             at += 1
+        elif following and following in "]PX^_":
+            at = _string_end(text, at + 2)
+        elif following == "[":
+            at = _control_end(text, at + 2)
+        else:
+            at += 1
+            while " " <= text[at : at + 1] <= "/":
+                at += 1
+            at += "0" <= text[at : at + 1] <= "~"
     return "".join(kept)
 
 
-def _sequence_end(text: str, at: int, *, string: bool) -> int:
-    """The index behind a control sequence, or behind a control string with its terminator."""
-    end = len(text)
-    while at < end:
+def _string_end(text: str, at: int) -> int:
+    """The index behind a control string and its terminator; one without it does not swallow the next line."""
+    while at < len(text):
         letter = text[at]
-        at += 1
-        if string:
-            if letter in "\x07\x9c":
-                return at
-            if letter == "\x1b":
-                return at + 1
-            if letter == "\n":  # an unterminated string must not swallow the rest
-                return at - 1
-        elif "@" <= letter <= "~":
+        if letter == "\n":
             return at
-    return end
+        at += 1
+        if letter in "\x07\x9c":
+            return at
+        if letter == "\x1b":
+            return at + 1
+    return at
+
+
+def _control_end(text: str, at: int) -> int:
+    """The index behind a control sequence: parameters, then one final letter. A broken one ends where it breaks."""
+    while " " <= text[at : at + 1] <= "?":
+        at += 1
+    return at + ("@" <= text[at : at + 1] <= "~")

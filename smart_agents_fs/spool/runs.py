@@ -22,6 +22,16 @@ def attempts_used(spool: Spool, task_id: str) -> int:
     return used if isinstance(used, int) else 0
 
 
+def attempts_made(spool: Spool, task_id: str) -> list[int]:
+    """The numbers of the attempts that have a folder, the first one first; [] when it never ran."""
+    try:
+        names = os.listdir(spool.run(task_id))
+    except FileNotFoundError:
+        return []
+    numbers = [name.removeprefix("attempt-") for name in names if name.startswith("attempt-")]
+    return sorted(int(number) for number in numbers if number.isdigit())
+
+
 def current_attempt(spool: Spool, task_id: str) -> int:
     """The number of the attempt that runs, or would run next; from 1."""
     return attempts_used(spool, task_id) + 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from smart_agents_fs.errors import InvalidJob, Refused
-from smart_agents_fs.spool import agents, audit, clock, ids, layout, sessions, store
+from smart_agents_fs.spool import agents, audit, clock, fields, ids, layout, sessions, store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def complete(asked: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     if not os.path.isdir(cwd):
         raise InvalidJob(f"cwd {cwd} is not a directory; name one that exists")
     job["cwd"] = cwd
+    fields.validate(job)  # a slip in the call is named before what this machine lacks
     _check_agent(job, settings, cwd)
     session = environ.get("SA_SESSION_ID") or environ.get("CLAUDE_CODE_SESSION_ID")
     if "session_id" not in job and ids.is_word(session):
@@ -61,7 +62,7 @@ def complete(asked: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
 
 def _check_agent(job: dict[str, Any], settings: Settings, cwd: str) -> None:
     """Refuse an agent that cannot run here now, so that the submitter hears it and not a notice later."""
-    name = job.get("agent") or ("command" if job.get("argv") else "claude")
+    name = job.get("agent") or ("command" if job.get("argv") else settings["task.agent"])
     job["agent"] = name
     if not isinstance(name, str):
         return  # `fields.validate` words the complaint

@@ -49,13 +49,13 @@ def take(spool: Spool, task_id: str, *, wait_s: float = 0.0) -> TaskLock | None:
     Raises FileNotFoundError when the task has no run folder.
     """
     fd = os.open(spool.run(task_id, "lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    deadline = time.monotonic() + wait_s if wait_s else 0.0
-    while not try_flock(fd):
-        if time.monotonic() >= deadline:
-            os.close(fd)
-            return None
-        time.sleep(0.005)
-    return TaskLock(task_id, fd)
+    return TaskLock(task_id, fd) if _wait_for(fd, wait_s) else None
+
+
+def take_directory(path: str, *, wait_s: float = 0.0) -> TaskLock | None:
+    """The lock that guards what stands in directory `path`, or None when somebody held it for all of `wait_s`."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    return TaskLock(os.path.basename(path), fd) if _wait_for(fd, wait_s) else None
 
 
 def is_held(path: str) -> bool:
@@ -76,4 +76,15 @@ def try_flock(fd: int, *, shared: bool = False) -> bool:
         fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    return True
+
+
+def _wait_for(fd: int, wait_s: float) -> bool:
+    """Whether the lock on `fd` was had within `wait_s` seconds; closes `fd` when not."""
+    deadline = time.monotonic() + wait_s if wait_s else 0.0
+    while not try_flock(fd):
+        if time.monotonic() >= deadline:
+            os.close(fd)
+            return False
+        time.sleep(0.005)
     return True

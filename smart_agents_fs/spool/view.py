@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import time
 
-from smart_agents_fs import environment
-from smart_agents_fs.errors import TaskNotFound
+from smart_agents_fs import environment, settings
+from smart_agents_fs.errors import SmartAgentsError, TaskNotFound
 from smart_agents_fs.spool import clock, fields, ids, jsonio, layout, runs, store, tasklock
 
 TYPE_CHECKING = False
@@ -51,7 +51,7 @@ def describe(spool: Spool, task_id: str, state: str, job: dict[str, Any]) -> dic
         "type": job.get("type") or ("command" if agent == "command" else "agent_execution"),
         "agent": agent,
         "description": job.get("description") or fields.describe(job),
-        "priority": job.get("priority") or 5,
+        "priority": job.get("priority") or _default_priority(),
         "progress": percent,
         "current_step": progress.get("step") or None,
         "estimated_remaining_s": _remaining(job, running),
@@ -129,6 +129,13 @@ def waiting_for(spool: Spool, task_id: str) -> str:
     if failed and environment.ready() is None:
         return f"the environment, which could not be built ({failed}); `sa-spool doctor` tries again"
     return "a supervisor; none is running, and the next submit or `sa-spool supervise` starts one"
+
+
+def _default_priority() -> int:
+    try:
+        return int(settings.load()["task.priority"])
+    except SmartAgentsError:
+        return int(settings.KEYS["task.priority"][0])
 
 
 def _ended_at(spool: Spool, task_id: str) -> float:
