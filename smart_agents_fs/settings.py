@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 
+from smart_agents_fs import settings_cache
 from smart_agents_fs.errors import UsageError
 
 TYPE_CHECKING = False
@@ -89,12 +90,12 @@ def load() -> Settings:
     except OSError as error:
         raise UsageError(f"cannot read the settings {path}: {(error.strerror or str(error)).lower()}") from None
     with file:
-        table = _tables(file.read(), path)
-    agents = table.pop("agents", {})
-    values: dict[str, Any] = {}
-    for key, value in _flatten(table):
-        values[key] = check(key, value, path)
-    return Settings(path, values, _check_agents(agents, path))
+        found = os.fstat(file.fileno())
+        known = settings_cache.load(path, found)
+        if known is None:
+            known = _read(file.read(), path)
+            settings_cache.store(path, found, known)
+    return Settings(path, *known)
 
 
 def check(key: str, value: Any, where: str = "") -> Any:
@@ -189,18 +190,17 @@ def _base(variable: str, under_home: str) -> str:
     return f"{home}/{under_home}"
 
 
-def _tables(data: bytes, path: str) -> dict[str, Any]:
-    from smart_agents_fs import plain_toml
-
-    plain = plain_toml.loads(data)
-    if plain is not None:
-        return plain
+def _read(data: bytes, path: str) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """The values and the agents that a settings file names, checked."""
     import tomllib
 
     try:
-        return tomllib.loads(data.decode("utf-8"))
+        table = tomllib.loads(data.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not TOML: {str(error).lower()}") from None
+    agents = table.pop("agents", {})
+    values = {key: check(key, value, path) for key, value in _flatten(table)}
+    return values, _check_agents(agents, path)
 
 
 def _flatten(table: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

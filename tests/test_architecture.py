@@ -19,6 +19,7 @@ import import_graph
 import pytest
 from import_graph import Arrow
 
+from smart_agents_fs import settings
 from smart_agents_fs.hooks import entry as hook
 from smart_agents_fs.spool import ending, jsonio, layout, notices, store
 from smart_agents_fs.spool.layout import Spool
@@ -89,9 +90,13 @@ def loaded_by(code: str, *, env: dict[str, str], stdin: str = "") -> set[str]:
 
 
 @pytest.fixture
-def env(tmp_path: Path) -> dict[str, str]:
+def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The environment of a user with nothing but a spool, where a supervisor seems to be at work already."""
-    (tmp_path / "config.toml").write_text("[limits]\nmax_tasks = 3\n")
+    path = tmp_path / "config.toml"
+    path.write_text("[limits]\nmax_tasks = 3\n")
+    os.utime(path, (0, 0))
+    monkeypatch.setenv("SA_CONFIG", str(path))
+    settings.load()  # by whoever came first, and remembered since
     return {
         "HOME": str(tmp_path),
         "PATH": os.defpath,

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies
-
-from smart_agents_fs.settings import load
-from smart_agents_fs.engine import intake
-from smart_agents_fs.spool import ids, sessions, store
-from smart_agents_fs.spool.layout import Spool
 from stepping import drop, finish, rejected, result, state, submit, supervisor
+
+from smart_agents_fs.engine import intake
+from smart_agents_fs.settings import load
+from smart_agents_fs.spool import fields, ids, sessions, store
+from smart_agents_fs.spool.layout import Spool
 
 OLD = 60.0  #: seconds: certainly not being written any more
 
@@ -84,29 +84,48 @@ def test_a_file_left_half_written_is_turned_away_with_the_place_of_the_fault(spo
         ("[]", "not a JSON object"),
         ("{}", "it asks for nothing: give a prompt, or argv with agent command"),
         ('{"prompt": "  "}', "the prompt is empty; say what the agent should do"),
-        ('{"argv": ["true"], "priority": 11}', "priority must be a whole number from 1 to 10 (10 goes first), not 11"),
-        ('{"argv": ["true"], "priority": "5"}', "priority must be a whole number from 1 to 10 (10 goes first), not '5'"),
+        (
+            '{"argv": ["true"], "priority": 11}',
+            "priority must be a whole number from 1 to 10 (10 goes first), not 11",
+        ),
+        (
+            '{"argv": ["true"], "priority": "5"}',
+            "priority must be a whole number from 1 to 10 (10 goes first), not '5'",
+        ),
         ('{"argv": "true"}', "argv must be a list of strings that starts with a program, not 'true'"),
         ('{"argv": ["true"], "cwd": "here"}', "cwd must be an absolute path, not 'here'"),
         ('{"argv": ["true"], "cwd": "/no/such/place"}', "cwd /no/such/place is not a directory"),
-        ('{"argv": ["true"], "type": "music"}', "type must be one of agent_execution, orchestration, analysis,"
-         " e2e_test, build, command, not 'music'"),
+        (
+            '{"argv": ["true"], "type": "music"}',
+            ("type must be one of agent_execution, orchestration, analysis, e2e_test, build, command, not 'music'"),
+        ),
         ('{"argv": ["true"], "argv": ["false"]}', "the key 'argv' stands twice"),
         ('{"argv": ["true"], "timeout_s": NaN}', "NaN is not a JSON number"),
         ('{"argv": ["true"], "timeout_s": 1e999}', "the number 1e999 is out of range"),
         ('{"argv": ["\\ud800"]}', "text with a lone surrogate: not UTF-8"),
         ('{"format": 2, "argv": ["true"]}', "format 2 is newer than this sa-spool understands (1); upgrade it"),
-        ('{"argv": ["true"], "session_id": "../x"}', "session_id must be 1 to 128 letters, digits, - or _, not '../x'"),
-        ('{"argv": ["true"], "env": ["A=secret"]}',
-         "env must be a list of names of environment variables (names, not values), not ['A=secret']"),
-        ('{"argv": ["true"], "cron": "* * * * *"}',
-         "cron is not offered by this version; leave it out and submit again when it is due"),
-        ('{"argv": ["true"], "depends_on": ["task_0000000000"]}',
-         "it depends on task_0000000000, which does not exist"),
-        ('{"id": "task_0000000001", "argv": ["true"], "depends_on": ["task_0000000001"]}',
-         "task_0000000001 depends on itself"),
+        (
+            '{"argv": ["true"], "session_id": "../x"}',
+            "session_id must be 1 to 128 letters, digits, - or _, not '../x'",
+        ),
+        (
+            '{"argv": ["true"], "env": ["A=secret"]}',
+            "env must be a list of names of environment variables (names, not values), not ['A=secret']",
+        ),
+        (
+            '{"argv": ["true"], "cron": "* * * * *"}',
+            "cron is not offered by this version; leave it out and submit again when it is due",
+        ),
+        (
+            '{"argv": ["true"], "depends_on": ["task_0000000000"]}',
+            "it depends on task_0000000000, which does not exist",
+        ),
+        (
+            '{"id": "task_0000000001", "argv": ["true"], "depends_on": ["task_0000000001"]}',
+            "task_0000000001 depends on itself",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_bad_file_is_turned_away_with_its_reason(spool: Spool, text: str, reason: str) -> None:
     drop(spool, "x.json", text, age_s=OLD)
     finish(spool)
@@ -232,9 +251,7 @@ JSON = strategies.recursive(
     lambda inner: strategies.lists(inner) | strategies.dictionaries(strategies.text(), inner),
     max_leaves=12,
 )
-FIELDS = strategies.sampled_from(
-    "format id type description agent prompt argv cwd env priority depends_on retries limits notify labels input".split()
-)
+FIELDS = strategies.sampled_from(sorted(fields._RULES))
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

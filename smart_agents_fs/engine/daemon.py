@@ -93,7 +93,7 @@ class Daemon:
         return not self._lock.take(PATIENCE_S)
 
     def _hands_over(self) -> bool:
-        """Whether a newer version asks to take over. It lists `pending/` when it begins, so nothing is left behind."""
+        """Whether a newer version asks to take over; it lists `pending/` when it begins, so nothing is lost."""
         try:
             os.unlink(self.spool.supervisor("handover"))
         except FileNotFoundError:

@@ -50,9 +50,7 @@ def take_in(spool: Spool, name: str, settings: Settings) -> Accepted | Later | R
         return None
     try:
         age = time.time() - os.lstat(path).st_mtime
-        job = jsonio.loads(jsonio.read(path))
-        if not isinstance(job, dict):
-            raise jsonio.Unreadable("not a JSON object")
+        job = jsonio.load(path)
     except FileNotFoundError:
         return None
     except (jsonio.Untrusted, jsonio.TooLarge) as error:

@@ -78,7 +78,7 @@ def end_unrun(spool: Spool, task_id: str, job: dict[str, Any], outcome: str, kin
 
 
 def mend(spool: Spool, task_id: str, job: dict[str, Any]) -> dict[str, Any] | None:
-    """The result of an ended task, made again from its end record where a power cut took it; None if there is none."""
+    """The result of an ended task, made again from its end record if a power cut took it; None when there is none."""
     path = spool.run(task_id, "result.json")
     result = jsonio.load_or_none(path)
     if result is not None:

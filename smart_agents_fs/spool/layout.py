@@ -50,7 +50,7 @@ class Spool:
 
     def __init__(self, root: str) -> None:
         self.root = os.path.abspath(root)
-        self.tmp = f"{self.root}/tmp"
+        self.tmp = f"{self.root}/tmp"  # noqa: S108  (a folder of the spool, private as it is)
 
     def __repr__(self) -> str:
         return f"Spool({self.root!r})"

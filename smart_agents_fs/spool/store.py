@@ -6,7 +6,7 @@ import errno
 import os
 
 from smart_agents_fs.errors import AmbiguousId, InvalidJob, Refused, SpoolUnusable, TaskNotFound
-from smart_agents_fs.spool import audit, fields, ids, jsonio, layout, tasklock
+from smart_agents_fs.spool import audit, clock, fields, ids, jsonio, layout, tasklock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def submit(spool: Spool, job: dict[str, Any], *, durable: bool) -> str:
             raise InvalidJob(f"{other} depends on itself")
         if state_of(spool, other) is None:
             raise InvalidJob(f"it depends on {other}, which does not exist; `sa-spool list --all` shows every id")
+    job = {**job, "created_at": job.get("created_at") or clock.stamp()}  # ours needs no check, which costs an import
     text = jsonio.dumps(job)
     if len(text) * 4 >= jsonio.LIMIT and len(text.encode("utf-8", "replace")) >= jsonio.LIMIT:
         raise InvalidJob(

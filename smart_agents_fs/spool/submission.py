@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from smart_agents_fs.errors import InvalidJob, Refused
-from smart_agents_fs.spool import agents, audit, clock, fields, ids, layout, sessions, store
+from smart_agents_fs.spool import agents, audit, fields, ids, layout, sessions, store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,7 +56,6 @@ def complete(asked: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
         "uid": os.geteuid(),
         "user": environ.get("USER") or environ.get("LOGNAME") or str(os.geteuid()),
     }
-    job.setdefault("created_at", clock.stamp())
     return job
 
 
