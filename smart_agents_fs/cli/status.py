@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from smart_agents_fs import settings as settings_module
+from smart_agents_fs.cli import place
 from smart_agents_fs.cli.words import Option, parse
 from smart_agents_fs.errors import UsageError
-from smart_agents_fs.spool import jsonio, layout, quoting, store, telling, view
+from smart_agents_fs.spool import jsonio, quoting, telling, view
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+HELP = """What one task does now, or why it waits.
+
+ID is any part of a task's id that no other task has. Exit code 0 whatever the task did.
+"""
+EXAMPLES = (
+    "sa-spool status task_6b2k9x1qd0",
+    "sa-spool status qd0 --json",
+)
 OPTIONS = (Option("--json", "json", "", "print the status object"),)
 _WORDS = {
     "pending": "Pending",
@@ -26,8 +34,7 @@ def run(words: list[str]) -> int:
     values, rest = parse(words, OPTIONS, "status")
     if len(rest) != 1:
         raise UsageError("status: name one task: sa-spool status ID; `sa-spool list` shows them")
-    spool = layout.open_spool(settings_module.spool_dir(), make=False)
-    status = view.status(spool, store.find(spool, rest[0]))
+    status = view.status(*place.with_task(rest[0]))
     print(jsonio.dumps(status) if values.get("json") else "\n".join(lines(status)))
     return 0
 

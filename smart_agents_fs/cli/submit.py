@@ -11,7 +11,7 @@ import sys
 from smart_agents_fs import settings as settings_module
 from smart_agents_fs import starter
 from smart_agents_fs.cli.words import Option, duration, number, pair, parse, whole
-from smart_agents_fs.errors import InvalidJob, Refused, UsageError
+from smart_agents_fs.errors import InvalidJob, SmartAgentsError, UsageError
 from smart_agents_fs.spool import fields, layout, store, submission
 
 TYPE_CHECKING = False
@@ -21,12 +21,22 @@ if TYPE_CHECKING:
     from smart_agents_fs.settings import Settings
     from smart_agents_fs.spool.layout import Spool
 
+HELP = """Put a task into the spool and print its id.
+
+An agent works on it in the background. PROMPT is what it is to do; with - or with none, it is read from what is
+piped in. Durations are 90, 90s, 5m or 2h. Put -- before text or a program's arguments that start with a dash.
+"""
+EXAMPLES = (
+    'sa-spool submit "review the open changes"',
+    "sa-spool submit --agent code-reviewer --priority 8 --timeout 30m - < prompt.txt",
+    "sa-spool submit --agent command --type build -- make -j4",
+)
 OPTIONS = (
     Option(
         "--agent",
         "agent",
         "NAME",
-        "claude (default), command, a Claude Code subagent, or one from the settings",
+        "claude, command, a Claude Code subagent, or one from the settings; default: task.agent",
     ),
     Option("--type", "type", "TYPE", "for the machine's limits: " + ", ".join(fields.TYPES)),
     Option("--description", "description", "TEXT", "one line that says what it is"),
@@ -77,8 +87,8 @@ def run(words: list[str]) -> int:
     """Submit what `words` ask for; prints the id, or with --json the status object."""
     values, rest = parse(words, OPTIONS, "submit")
     settings = settings_module.load()
-    if settings["execution"] == "blocking":
-        raise Refused("background work is turned off (execution = blocking); `sa-spool execute` runs it here")
+    if not values.get("wait"):
+        submission.check_background(settings)
     spool = layout.open_spool(settings_module.spool_dir(settings))
     task_id = submit(spool, settings, values, rest)
     if values.get("wait"):
@@ -92,9 +102,9 @@ def run(words: list[str]) -> int:
     return 0
 
 
-def submit(spool: Spool, settings: Settings, values: dict[str, Any], rest: list[str]) -> str:
+def submit(spool: Spool, settings: Settings, values: dict[str, Any], rest: list[str], *, verb: str = "submit") -> str:
     """Submit a task from option values and remaining words; makes sure that a supervisor works; returns its id."""
-    asked = job_from(spool, values, rest)
+    asked = job_from(spool, values, rest, verb)
     task_id = submission.submit(spool, asked, settings, via="shell")
     limits = fields.not_enforced(asked)
     if limits:
@@ -102,30 +112,35 @@ def submit(spool: Spool, settings: Settings, values: dict[str, Any], rest: list[
             f"sa-spool: {task_id}: {', '.join(limits)} recorded, but not enforced by this version",
             file=sys.stderr,
         )
-    starter.ensure_supervisor(spool)
+    try:
+        starter.ensure_supervisor(spool)
+    except (OSError, SmartAgentsError) as error:  # the task is accepted all the same, and its id is to be told
+        print(f"sa-spool: {task_id} waits: no supervisor could be started: {error}", file=sys.stderr)
     return task_id
 
 
-def job_from(spool: Spool, values: dict[str, Any], rest: list[str]) -> dict[str, Any]:
+def job_from(spool: Spool, values: dict[str, Any], rest: list[str], verb: str) -> dict[str, Any]:
     """The job fields that option values and the remaining words ask for."""
     asked = {name: value for name, value in values.items() if name not in _ELSEWHERE}
     if values.get("agent") == "command":
         if not rest:
-            raise UsageError("submit: --agent command needs a program: submit --agent command -- PROGRAM ARG…")
+            raise UsageError(
+                f"{verb}: --agent command needs a program: sa-spool {verb} --agent command -- PROGRAM ARG…"
+            )
         asked["argv"] = rest
     else:
-        asked["prompt"] = _prompt(rest)
+        asked["prompt"] = _prompt(rest, verb)
     before = [*values.get("depends_on", ()), *values.get("after_any", ())]
     if before:
         asked["depends_on"] = [store.find(spool, part) for part in before]
         if values.get("after_any"):
             if values.get("depends_on"):
                 raise UsageError(
-                    "submit: --after and --after-any exclude each other; all must succeed, or all must end"
+                    f"{verb}: --after and --after-any exclude each other; all must succeed, or all must end"
                 )
             asked["depends_policy"] = "any"
     if "delay" in values or "not_before" in values:
-        asked["not_before"] = _start(values)
+        asked["not_before"] = _start(values, verb)
     if "retries" in values or "backoff" in values:
         asked["retries"] = {"max": values.get("retries"), "backoff_s": values.get("backoff")}
     if "notify" in values:
@@ -133,7 +148,7 @@ def job_from(spool: Spool, values: dict[str, Any], rest: list[str]) -> dict[str,
     if "labels" in values:
         asked["labels"] = dict(values["labels"])
     if "input" in values:
-        asked["input"] = _input(values["input"])
+        asked["input"] = _input(values["input"], verb)
     if values.get("once_per_prompt"):
         from smart_agents_fs.spool import prompts
 
@@ -143,16 +158,18 @@ def job_from(spool: Spool, values: dict[str, Any], rest: list[str]) -> dict[str,
 
 #: option values that are not job fields as they stand
 _ELSEWHERE = frozenset(
-    ("depends_on", "after_any", "delay", "not_before", "retries", "backoff", "notify", "labels", "input")
-    + ("once_per_prompt", "wait", "json")
+    (
+        *("depends_on", "after_any", "delay", "not_before", "retries", "backoff", "notify", "labels", "input"),
+        *("once_per_prompt", "background", "wait", "json"),
+    )
 )
 
 
-def _prompt(rest: list[str]) -> str:
+def _prompt(rest: list[str], verb: str) -> str:
     if rest and rest != ["-"]:
         return " ".join(rest)
-    if not rest and sys.stdin is not None and os.isatty(0):
-        raise UsageError("submit: say what to do: sa-spool submit PROMPT…, or pipe the prompt in")
+    if sys.stdin is None or (not rest and os.isatty(0)):
+        raise UsageError(f"{verb}: say what to do: sa-spool {verb} PROMPT…, or pipe the prompt in")
     from smart_agents_fs.spool import jsonio
 
     raw = b""
@@ -164,19 +181,21 @@ def _prompt(rest: list[str]) -> str:
         raise InvalidJob(f"the prompt is not UTF-8 at byte {error.start}") from None
 
 
-def _start(values: dict[str, Any]) -> str:
+def _start(values: dict[str, Any], verb: str) -> str:
     import time
 
     from smart_agents_fs.spool import clock
 
     if "delay" in values:
+        if "not_before" in values:
+            raise UsageError(f"{verb}: --in and --at exclude each other; name one")
         return clock.stamp(time.time() + values["delay"])
     if not clock.is_time(values["not_before"]):
-        raise UsageError(f"submit: --at {values['not_before']!r} is no time; write 2026-12-01T08:00, or use --in 90m")
+        raise UsageError(f"{verb}: --at {values['not_before']!r} is no time; write 2026-12-01T08:00, or use --in 90m")
     return clock.stamp(clock.parse(values["not_before"]))
 
 
-def _input(text: str) -> Any:
+def _input(text: str, verb: str) -> Any:
     from smart_agents_fs.spool import jsonio
 
     try:
@@ -185,13 +204,20 @@ def _input(text: str) -> Any:
         with open(text[1:], "rb") as file:
             return jsonio.loads(file.read(jsonio.LIMIT + 1))
     except OSError as error:
-        raise UsageError(f"submit: --input {text}: {(error.strerror or str(error)).lower()}") from None
+        raise UsageError(f"{verb}: --input {text}: {(error.strerror or str(error)).lower()}") from None
     except jsonio.Unreadable as error:
-        raise UsageError(f"submit: --input is {error}") from None
+        raise UsageError(f"{verb}: --input is {error}") from None
 
 
 def _wait(spool: Spool, task_id: str, *, as_json: bool) -> int:
     from smart_agents_fs.cli import wait
 
     print(task_id, file=sys.stderr, flush=True)
-    return wait.wait_for(spool, [task_id], timeout_s=None, as_json=as_json)
+    if not as_json:
+        return wait.wait_for(spool, [task_id], timeout_s=None, as_json=False)
+    from smart_agents_fs.spool import jsonio, view
+
+    wait.until_ended(spool, [task_id])
+    status = view.status(spool, task_id)
+    print(jsonio.dumps(status))
+    return 0 if status["outcome"] == "succeeded" else 1

@@ -1,0 +1,204 @@
+"""The click side of the verbs: their options, help and examples. What a verb does stands in its own module.
+
+Those modules are imported when their verb is called: most need nothing beyond the standard library.
+"""
+
+from __future__ import annotations
+
+import click
+
+from smart_agents_fs.cli.parameters import Duration, command, help_text, json_option, task_argument
+from smart_agents_fs.settings import KEYS
+from smart_agents_fs.spool import layout
+
+
+@command("list", "sa-spool list", "sa-spool list --all --state failed --project . --json")
+@click.option("--all", "everything", is_flag=True, help="Also what ended more than a day ago.")
+@click.option(
+    "--state", "states", multiple=True, type=click.Choice(layout.STATES), help="Only these; may be repeated."
+)
+@click.option("--session", metavar="ID", help="Only tasks of this Claude Code session.")
+@click.option("--project", metavar="DIR", type=click.Path(), help="Only tasks of the project of this directory.")
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="Show at most so many.")
+@json_option("an array of status objects, newest first")
+def list_(states: tuple[str, ...], session: str, project: str, limit: int, *, everything: bool, as_json: bool) -> int:
+    """What waits, what runs, and what ended within a day."""
+    from smart_agents_fs.cli import list as verb
+
+    return verb.run(
+        states=states, everything=everything, session=session, project=project, limit=limit, as_json=as_json
+    )
+
+
+@command("result", "sa-spool result task_6b2k9x1qd0", "sa-spool result qd0 --json | jq -r .output")
+@task_argument()
+@click.option("--full", is_flag=True, help="The whole output and every file, however long.")
+@json_option("the result object; null when the task has not ended")
+def result(part: str, *, full: bool, as_json: bool) -> int:
+    """How a task ended, and what its agent answered.
+
+    Exit code 0 when it succeeded, 1 when not, 5 while it has not ended.
+    """
+    from smart_agents_fs.cli import result as verb
+
+    return verb.run(part=part, full=full, as_json=as_json)
+
+
+@command("logs", "sa-spool logs task_6b2k9x1qd0", "sa-spool logs qd0 -f --stderr")
+@task_argument()
+@click.option("-f", "--follow", is_flag=True, help="Go on until the task has ended.")
+@click.option("--stderr", is_flag=True, help="What it wrote to its standard error.")
+@click.option(
+    "--attempt", metavar="N", type=click.IntRange(min=1), help="The log of this attempt, not of the newest."
+)
+@click.option("--raw", is_flag=True, help="As it was written, terminal escapes included.")
+@json_option("one document with the end of the log, 1 MB at most")
+def logs(part: str, attempt: int | None, *, follow: bool, stderr: bool, raw: bool, as_json: bool) -> int:
+    """What a task's agent wrote."""
+    from smart_agents_fs.cli import logs as verb
+
+    return verb.run(part=part, follow=follow, stderr=stderr, attempt=attempt, raw=raw, as_json=as_json)
+
+
+@command("wait", "sa-spool wait task_6b2k9x1qd0", "sa-spool wait qd0 7f3 --timeout 10m")
+@task_argument(many=True)
+@click.option("--timeout", metavar="DURATION", type=Duration(), help="Give up after 90s, 5m, 2h; exit code 124.")
+@json_option("an array of status objects")
+def wait(parts: tuple[str, ...], timeout: float | None, *, as_json: bool) -> int:
+    """Wait until tasks have ended.
+
+    Exit code 0 when all of them succeeded, 1 when any did not, 124 when time ran out.
+    """
+    from smart_agents_fs.cli import place
+    from smart_agents_fs.cli import wait as verb
+
+    found = [place.with_task(part) for part in parts]
+    return verb.wait_for(found[0][0], [task_id for _, task_id in found], timeout_s=timeout, as_json=as_json)
+
+
+@command("cancel", "sa-spool cancel task_6b2k9x1qd0", 'sa-spool cancel qd0 --reason "wrong branch"')
+@task_argument()
+@click.option("--reason", "why", metavar="TEXT", default="", help="Why; it is recorded and told with the ending.")
+@json_option("the task's status object")
+def cancel(part: str, why: str, *, as_json: bool) -> int:
+    """End a task, whether it waits or runs.
+
+    Exit code 0 when it is or becomes cancelled, 5 when it had ended otherwise.
+    """
+    from smart_agents_fs.cli import cancel as verb
+
+    return verb.run(part=part, why=why, as_json=as_json)
+
+
+@command("supervise", "sa-spool supervise")
+@json_option("one document at its end")
+def supervise(*, as_json: bool) -> int:
+    """Be the supervisor of the spool, in the foreground.
+
+    Submitting starts one by itself, so this is for service managers and for looking on. Its end ends no task.
+    """
+    from smart_agents_fs.cli import supervise as verb
+
+    return verb.run(as_json=as_json)
+
+
+@command("stop", "sa-spool stop")
+@json_option("whether a supervisor was ended, and its pid")
+def stop(*, as_json: bool) -> int:
+    """End the supervisor, never a task.
+
+    What runs goes on, and what waits stays for the next one.
+    """
+    from smart_agents_fs.cli import stop as verb
+
+    return verb.run(as_json=as_json)
+
+
+@click.group(
+    "config",
+    invoke_without_command=True,
+    help=help_text(
+        "Look at the settings and change them.", ("sa-spool config list", "sa-spool config set limits.max_tasks 3")
+    ),
+)
+@click.pass_context
+def config(ctx: click.Context) -> None:
+    """The verbs on settings; without one, their help."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+_KEY = click.argument(
+    "key", metavar="KEY", shell_complete=lambda _, __, start: [k for k in KEYS if k.startswith(start)]
+)
+
+
+@command("list", "sa-spool config list --json | jq '.\"limits.max_tasks\"'")
+@json_option("an object: value, default, source and description per key")
+def config_list(*, as_json: bool) -> int:
+    """Every setting with its value and its meaning."""
+    from smart_agents_fs.cli import config as verb
+
+    return verb.show_all(as_json=as_json)
+
+
+@command("get", "sa-spool config get limits.max_tasks")
+@_KEY
+@json_option("the value")
+def config_get(key: str, *, as_json: bool) -> int:
+    """The value of one setting."""
+    from smart_agents_fs.cli import config as verb
+
+    return verb.show(key=key, as_json=as_json)
+
+
+@command(
+    "set",
+    "sa-spool config set limits.max_tasks 3",
+    'sa-spool config set claude.args \'["--add-dir", "/srv/docs"]\'',
+    context_settings={"ignore_unknown_options": True},
+)
+@_KEY
+@click.argument("value", metavar="VALUE")
+@json_option("the key and its new value")
+def config_set(key: str, value: str, *, as_json: bool) -> int:
+    """Change one setting.
+
+    Comments and everything else in the file stay as they are. Lists are written as JSON. A running supervisor takes
+    the new value up by itself.
+    """
+    from smart_agents_fs.cli import config as verb
+
+    return verb.change(key=key, text=value, as_json=as_json)
+
+
+@command("unset", "sa-spool config unset limits.max_tasks")
+@_KEY
+@json_option("the key and the default that counts again")
+def config_unset(key: str, *, as_json: bool) -> int:
+    """Take a setting back to its default."""
+    from smart_agents_fs.cli import config as verb
+
+    return verb.reset(key=key, as_json=as_json)
+
+
+@command(
+    "completion",
+    "sa-spool completion bash >> ~/.bashrc",
+    "sa-spool completion fish > ~/.config/fish/completions/sa-spool.fish",
+)
+@click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
+@json_option("the script in a document")
+def completion(shell: str, *, as_json: bool) -> int:
+    """The script that teaches a shell our words.
+
+    It completes verbs, options, task ids and settings.
+    """
+    from smart_agents_fs.cli import completion as verb
+
+    return verb.run(click.get_current_context().find_root().command, shell, as_json=as_json)
+
+
+for command_of_config in (config_list, config_get, config_set, config_unset):
+    config.add_command(command_of_config)
+ALL = (list_, result, logs, wait, cancel, supervise, stop, config, completion)

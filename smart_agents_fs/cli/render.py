@@ -1,0 +1,149 @@
+"""How tasks and results look to a person. Pure: values in, lines out; whatever agents wrote is cleaned here."""
+
+from __future__ import annotations
+
+from smart_agents_fs.spool import clock, jsonio, quoting, telling
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any
+
+OUTPUT = 20_000  #: characters of an answer that are shown without --full
+FILES = 20  #: changed files that are named without --full
+_SECTIONS = (
+    ("running", "Running"),
+    ("pending", "Waiting"),
+    ("completed", "Completed"),
+    ("failed", "Failed"),
+    ("cancelled", "Cancelled"),
+)
+
+
+def listing(statuses: Sequence[dict[str, Any]], now: float) -> list[str]:
+    """The tasks of `list` under a heading per state; `now` is Unix seconds."""
+    lines: list[str] = []
+    for state, heading in _SECTIONS:
+        found = [status for status in statuses if status["state"] == state]
+        if found:
+            lines.append(f"{heading} ({len(found)}):")
+            lines += [f"  - {_item(status, now)}" for status in found]
+    return lines or ['No tasks. Start one: sa-spool submit "say what to do"']
+
+
+def json_array(values: Sequence[dict[str, Any]]) -> str:
+    """The values as one JSON document, each on a line of its own."""
+    return "[" + ",\n ".join([jsonio.dumps(value, 1) for value in values]) + "]"
+
+
+def ended(status: dict[str, Any]) -> str:
+    """One line about a task that has ended."""
+    mark = telling.MARKS.get(status["outcome"], "❌")
+    return (
+        f"{status['id']}: {mark} {quoting.line(status['description'], 80)} {_ending(status['outcome'])}{_why(status)}"
+    )
+
+
+def result(
+    status: dict[str, Any], found: dict[str, Any], attempts: Sequence[dict[str, Any]], *, full: bool
+) -> list[str]:
+    """A result for a person. `attempts` are the end records of its attempts, the first one first."""
+    metrics = found["metrics"]
+    took = telling.duration(metrics["duration_s"])
+    how = f"Task {_ending(found['outcome'])} {telling.MARKS.get(found['outcome'], '❌')}"
+    lines = [
+        f"{status['id']}: {quoting.line(status['description'], 200)}",
+        f"{how} after {took}" if took else how,
+    ]
+    if found["error"]:
+        lines.append(f"Reason: {quoting.line(str(found['error'].get('message')), 2000)}")
+    facts = list(_facts(metrics))
+    if facts:
+        lines.append(" · ".join(facts))
+    if len(attempts) > 1:
+        lines.append(f"Attempts: {len(attempts)} ({'; '.join(_attempt(end) for end in attempts)})")
+    lines += _files(found["artifacts"], full=full)
+    answer = output(found["output"])
+    if answer:
+        lines += ["", *_cut(answer, status["id"], full=full)]
+    return lines
+
+
+def output(value: Any) -> str:
+    """What the agent answered, as text that harms no terminal."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        import json
+
+        value = json.dumps(value, indent=2, ensure_ascii=False)
+    return quoting.clean(value).strip("\n")
+
+
+def ago(moment: str | None, now: float) -> str:
+    """How long before `now` (Unix seconds) something was: `8s ago`, `3m ago`, `2h ago`, `5d ago`."""
+    if moment is None:
+        return ""
+    seconds = max(0.0, now - clock.parse(moment))
+    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
+        if seconds >= size:
+            return f"{int(seconds // size)}{unit} ago"
+    return f"{int(seconds)}s ago"
+
+
+def _item(status: dict[str, Any], now: float) -> str:
+    named = f"{status['id']}: {quoting.line(status['description'], 80)}"
+    if status["state"] == "pending":
+        return f"{named} (waits for {quoting.line(str(status['waiting_for']), 200)})"
+    if status["state"] == "running":
+        return f"{named} ({_how_far(status)})"
+    how_and_when = f"{telling.MARKS.get(status['outcome'], '❌')} {ago(status['completed_at'], now)}".rstrip()
+    return f"{named} ({how_and_when}{_why(status)})"
+
+
+def _how_far(status: dict[str, Any]) -> str:
+    if status["progress"] is not None:
+        return f"{status['progress']:.0f}%"
+    return quoting.line(str(status["current_step"] or "at work"), 60)
+
+
+def _why(status: dict[str, Any]) -> str:
+    if not status["error"] or status["state"] == "cancelled":
+        return ""
+    return f": {quoting.line(str(status['error'].get('message')), 120)}"
+
+
+def _ending(outcome: str | None) -> str:
+    return "completed" if outcome == "succeeded" else telling.ENDINGS.get(outcome or "", "ended")
+
+
+def _facts(metrics: dict[str, Any]) -> Iterator[str]:
+    if metrics["tokens_used"]:
+        yield f"{metrics['tokens_used']:,} tokens"
+    if metrics["cost_usd"]:
+        yield f"${metrics['cost_usd']:.2f}"
+    if metrics["num_turns"]:
+        yield f"{metrics['num_turns']} turn{'s' if metrics['num_turns'] != 1 else ''}"
+    if metrics["agents_involved"]:
+        yield "agents: " + quoting.line(", ".join(map(str, metrics["agents_involved"])), 200)
+
+
+def _attempt(end: dict[str, Any]) -> str:
+    took = telling.duration((end.get("metrics") or {}).get("duration_s"))
+    return f"{end.get('attempt')} {_ending(end.get('outcome'))}{' after ' + took if took else ''}"
+
+
+def _files(artifacts: dict[str, Any], *, full: bool) -> list[str]:
+    files = [str(name) for name in artifacts.get("files") or ()]
+    if not files:
+        return []
+    shown = files if full else files[:FILES]
+    lines = [f"Files changed ({len(files)}):", *[f"  {quoting.line(name, 4096)}" for name in shown]]
+    return lines if len(shown) == len(files) else [*lines, f"  … {len(files) - len(shown)} more: --full"]
+
+
+def _cut(text: str, task_id: str, *, full: bool) -> list[str]:
+    if full or len(text) <= OUTPUT:
+        return [text]
+    left = len(text) - OUTPUT
+    return [text[:OUTPUT], f"… {left:,} more characters: sa-spool result {task_id} --full"]

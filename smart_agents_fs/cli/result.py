@@ -1,0 +1,46 @@
+"""`sa-spool result ID`: how a task ended and what its agent answered. Standard library alone, for `execute`."""
+
+from __future__ import annotations
+
+from smart_agents_fs.cli import place, render
+from smart_agents_fs.errors import Refused
+from smart_agents_fs.spool import jsonio, runs, view
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from smart_agents_fs.spool.layout import Spool
+
+
+def run(*, part: str, as_json: bool, full: bool) -> int:
+    """Print the result of the task that `part` names."""
+    spool, task_id = place.with_task(part)
+    return show(spool, task_id, as_json=as_json, full=full)
+
+
+def show(spool: Spool, task_id: str, *, as_json: bool, full: bool) -> int:
+    """Print a result: 0 when the task succeeded, 1 when not, 5 (with --json `null`) when it has not ended."""
+    found = view.result(spool, task_id)
+    if found is None:
+        if as_json:
+            print("null")
+            return Refused.exit_code
+        state = view.status(spool, task_id)["state"]
+        raise Refused(f"{task_id} has not ended ({state}); `sa-spool wait {task_id}` waits for it")
+    if as_json:
+        print(jsonio.dumps(found))
+    else:
+        status = view.status(spool, task_id)
+        print("\n".join(render.result(status, found, attempts(spool, task_id), full=full)))
+    return 0 if found["success"] else 1
+
+
+def attempts(spool: Spool, task_id: str) -> list[dict[str, Any]]:
+    """The end records of a task's attempts, the first one first."""
+    found = []
+    for number in runs.attempts_made(spool, task_id):
+        end = jsonio.load_or_none(spool.attempt(task_id, number, "end.json"))
+        if end is not None:
+            found.append(end)
+    return found
