@@ -39,9 +39,7 @@ def watch(step: int, log: str, spool: str) -> None:
             path, _, flags = arguments
             if not (isinstance(path, str) and path.startswith(spool) and isinstance(flags, int) and flags & WRITES):
                 return
-        elif event not in STEPS:
-            return
-        elif event.startswith("os.") and not str(arguments[0]).startswith((spool, "/")):
+        elif event not in STEPS or (event.startswith("os.") and not str(arguments[0]).startswith((spool, "/"))):
             return
         count += 1
         os.write(out, f"{count} {event} {arguments[0]!r}\n".encode())

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from waiting import wait_until
+
 from smart_agents_fs import settings
 from smart_agents_fs.engine import daemon, machine
 from smart_agents_fs.engine.supervisor import Supervisor
 from smart_agents_fs.spool import jsonio, layout, store, submission
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.tasklock import TaskLock
-from waiting import wait_until
 
 StartRunner = Callable[[Spool, str, int, TaskLock], None]
 

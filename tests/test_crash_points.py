@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 import history
+import pytest
+from stepping import finish, submit, supervisor
+
 from smart_agents_fs.spool import store
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.tasklock import TaskLock
-from stepping import finish, submit, supervisor
 
 INJECTION = str(Path(__file__).with_name("injection.py"))
 MOST = 120  #: steps that one of these processes takes at the very most

@@ -6,9 +6,9 @@ import json
 import os
 from pathlib import Path
 
+import history
 import pytest
 
-import history
 from smart_agents_fs.spool import layout, notices
 from smart_agents_fs.spool.layout import Spool
 

@@ -17,16 +17,19 @@ from claude_client import (
     ClaudeCode,
     ScriptedMessagesAPI,
     Terminal,
-    installed as client_program,
     tool,
 )
-from claude_client.messages_api import Answer, Request
-
+from claude_client import (
+    installed as client_program,
+)
+from claude_client.answers import Answer
+from claude_client.messages_api import Request
 from installed import built_environment, plugin_copy, stop_supervisor
-from smart_agents_fs.spool import store
-from smart_agents_fs.spool.layout import Spool
 from stepping import result
 from waiting import wait_until
+
+from smart_agents_fs.spool import store
+from smart_agents_fs.spool.layout import Spool
 
 pytestmark = pytest.mark.client
 

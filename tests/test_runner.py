@@ -9,13 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
+from stepping import finish, result, state, submit, supervisor
+from waiting import wait_until
 
 from smart_agents_fs.engine import daemon, tree
 from smart_agents_fs.engine.supervisor import Supervisor
 from smart_agents_fs.spool import jsonio, process, runs, tasklock
 from smart_agents_fs.spool.layout import Spool
-from stepping import finish, result, state, submit, supervisor
-from waiting import wait_until
 
 
 def sh(script: str) -> list[str]:

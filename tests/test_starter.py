@@ -9,13 +9,13 @@ import threading
 from pathlib import Path
 
 import pytest
+from stepping import result, state, submit
+from waiting import wait_until
 
 from smart_agents_fs import starter
 from smart_agents_fs.engine import daemon
 from smart_agents_fs.spool import layout, tasklock
 from smart_agents_fs.spool.layout import Spool
-from stepping import result, state, submit
-from waiting import wait_until
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from stepping import HeldRunners, finish, result, state, submit, supervisor
 
 from smart_agents_fs.engine.supervisor import FALSE_STARTS, RESCAN_S
 from smart_agents_fs.spool import clock, runs, tasklock, view
 from smart_agents_fs.spool.layout import Spool
-from stepping import HeldRunners, finish, result, state, submit, supervisor
 
 
 @pytest.fixture

@@ -64,8 +64,8 @@ def take_in(spool: Spool, name: str, settings: Settings) -> Accepted | Later | R
         return None
     try:
         task = Task.from_job(stem if ids.is_id(stem) else ids.draw(), job)
-        if known and _has_ended(spool, stem, job):
-            return None
+        if known and os.path.lexists(spool.run(stem, "result.json")):
+            return _already_ended(spool, stem, job)
         if not known:
             waits = _check_dropped(spool, task, job, settings)
             if waits and age < SETTLED_S:
@@ -124,23 +124,24 @@ def _adopt(spool: Spool, name: str, job: dict[str, Any]) -> str:
     return task_id
 
 
-def _has_ended(spool: Spool, task_id: str, job: dict[str, Any]) -> bool:
-    """Whether a task in `pending/` has its result already; then it is not run again.
+def _already_ended(spool: Spool, task_id: str, job: dict[str, Any]) -> Later | Accepted | None:
+    """What becomes of a task in `pending/` that has its result already: it is not run again.
 
     Either whoever ended it while it waited died before the rename, which is done now, or somebody moved an ended
     job file back. Raises InvalidJob when it was copied back.
     """
-    result = jsonio.load_or_none(spool.run(task_id, "result.json"))
-    if result is None:
-        return False
     for state in layout.STATES[1:]:
         if os.path.lexists(spool.job(state, task_id)):
             raise InvalidJob(f"{task_id} is {state}; drop the file under another name to run it again")
     lock = tasklock.take(spool, task_id)
-    if lock is not None:
-        with lock:
-            ending.conclude(spool, task_id, job, result, layout.PENDING)
-    return True
+    if lock is None:
+        return Later(reason="its lock is held for a moment")
+    with lock:
+        result = jsonio.load_or_none(spool.run(task_id, "result.json"))
+        if result is None:  # emptied by a power cut before it was told
+            return Accepted(task=Task.from_job(task_id, job))
+        ending.conclude(spool, task_id, job, result, layout.PENDING)
+    return None
 
 
 def _finished_earlier(spool: Spool, name: str) -> bool:

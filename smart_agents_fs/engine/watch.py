@@ -70,8 +70,12 @@ def _observer() -> Any:
         from watchdog.observers import Observer
 
         return Observer()
-    from watchdog.observers.inotify import InotifyEmitter, InotifyObserver
-    from watchdog.observers.inotify_c import InotifyConstants, Mask
+    try:
+        from watchdog.observers.inotify import InotifyEmitter, InotifyObserver
+        from watchdog.observers.inotify_c import InotifyConstants, Mask
+    except ImportError as error:  # a watchdog that has changed below its public face
+        print(f"cannot watch the spool, so it is polled: {error}", file=sys.stderr)
+        return None
 
     class NarrowEmitter(InotifyEmitter):
         def get_event_mask_from_filter(self) -> Mask:
