@@ -13,9 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from smart_agents_fs import settings as settings_module
-from smart_agents_fs.engine import admission, intake, recovery
+from smart_agents_fs.engine import admission, intake, recovery, report
 from smart_agents_fs.engine.machine import Snapshot
-from smart_agents_fs.engine.report import write_status
 from smart_agents_fs.errors import SmartAgentsError
 from smart_agents_fs.settings import Settings
 from smart_agents_fs.spool import clock, ending, jsonio, layout, offers, runs, sessions, store, tasklock
@@ -72,7 +71,7 @@ class Supervisor:
         self._follow_running()
         self._take_in(now, set(names))
         self._start_what_may(now)
-        write_status(self, now)
+        self._report(now)
         self._mtime = self._pending_mtime()
 
     @property
@@ -100,6 +99,18 @@ class Supervisor:
                 result = ending.mend(self.spool, task_id, job) if job is not None else None
                 if job is not None and result is not None:
                     ending.tell(self.spool, job, result)
+
+    def _report(self, now: float) -> None:
+        report.write(
+            self.spool,
+            now,
+            started_at=self.started_at,
+            watched=self.watched,
+            running=list(self.running),
+            waiting={task_id: item.reason or "its turn" for task_id, item in self.waiting.items()},
+            machine=self.sample(),
+            limits=admission.Limits.from_settings(self.settings),
+        )
 
     def _reload_settings(self) -> None:
         try:
