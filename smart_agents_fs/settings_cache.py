@@ -25,14 +25,14 @@ def load(path: str, found: os.stat_result) -> Any:
     """What was stored for the settings file `path`, whose stat is `found`; None when that no longer holds."""
     try:
         with open(_place(path), "rb") as file:
-            stamp, value = marshal.load(file)
+            stamp, value = marshal.load(file)  # noqa: S302  (our own file; see above)
     except (OSError, ValueError, EOFError, TypeError):
         return None
     return value if stamp == _stamp(found) else None
 
 
 def store(path: str, found: os.stat_result, value: Any) -> None:
-    """Keep `value` (dicts, lists and plain values) for the settings file `path`; a failure to do so costs only time."""
+    """Keep `value` (dicts, lists and plain values) for the settings file `path`; failing to costs only time."""
     if 0 <= time.time() - found.st_mtime < _SETTLED_S:
         return
     part = f"{_place(path)}.{os.getpid()}"

@@ -68,8 +68,8 @@ def is_older(version: str, other: str) -> bool:
 def _ask_an_older_one_to_leave(spool: Spool) -> bool:
     """Whether an older version supervises; it is asked to leave, which disturbs no runner."""
     try:
-        with open(spool.supervisor("version"), encoding="ascii", errors="replace") as file:
-            theirs = file.read(64).strip()
+        with open(spool.supervisor("version"), "rb") as file:
+            theirs = file.read(64).decode("ascii", "replace").strip()
     except OSError:
         return False
     if not is_older(theirs, __version__):

@@ -68,10 +68,26 @@ def post(spool: Spool, mailbox: str, notice: dict[str, Any]) -> bool:
                 if box != SEEN:
                     mark_due(spool, other)
                 return False
-    make_mailbox(spool, mailbox)
-    jsonio.create(f"{spool.mailbox(mailbox, NEW)}/{name}", jsonio.dumps(notice), spool.tmp, durable=False)
-    mark_due(spool, mailbox)
-    return True
+    while True:
+        make_mailbox(spool, mailbox)
+        try:
+            jsonio.create(f"{spool.mailbox(mailbox, NEW)}/{name}", jsonio.dumps(notice), spool.tmp, durable=False)
+            mark_due(spool, mailbox)
+            return True
+        except FileNotFoundError:  # removed under us, because its session has ended unheard
+            continue
+
+
+def remove_if_unused(spool: Spool, mailbox: str) -> None:
+    """Take away a mailbox that never held anything, so that sessions without tasks leave none behind.
+
+    `new` goes first: whoever posts meanwhile keeps the mailbox, and makes again what is missing of it.
+    """
+    for path in (*[spool.mailbox(mailbox, box) for box in BOXES], spool.mailbox(mailbox)):
+        try:
+            os.rmdir(path)
+        except OSError:
+            return
 
 
 def lock(spool: Spool, mailbox: str, *, wait_s: float = 0.5) -> tasklock.TaskLock | None:

@@ -59,11 +59,12 @@ def printed(spool: Spool, mailbox: str, told: list[dict[str, Any]]) -> None:
 def close(spool: Spool, session: dict[str, Any]) -> None:
     """Settle what a session that has just ended was offered: nothing more can arrive."""
     mailbox = str(session["id"])
-    lock = notices.lock(spool, mailbox) if os.path.lexists(spool.mailbox(mailbox, "due")) else None
+    lock = notices.lock(spool, mailbox)
     if lock is not None:
         with lock:
             settle(spool, mailbox, session, over=True)
             notices.tidy_due(spool, mailbox)
+            notices.remove_if_unused(spool, mailbox)
 
 
 def settle(

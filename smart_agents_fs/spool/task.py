@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from smart_agents_fs.spool import clock, fields, ids
 from smart_agents_fs.spool.words import DependsPolicy, Strategy, TaskType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -61,7 +61,7 @@ def duration(seconds: float | None) -> str:
     if seconds is None or seconds < 0:
         return ""
     if seconds < 1:
-        return f"{seconds:.1f}s"
+        return f"{max(seconds, 0.1):.1f}s"
     whole = int(seconds + 0.5)
     if whole < 60:
         return f"{whole}s"

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
 from smart_agents_fs.errors import SmartAgentsError
 from smart_agents_fs.settings import Settings
 from smart_agents_fs.spool.task import Task
 from smart_agents_fs.spool.words import Outcome
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+else:
+    Protocol = object  # a runner has no other use for `typing`, which would be a thirtieth of its memory
 
 
 class AgentUnavailable(SmartAgentsError):
