@@ -43,6 +43,9 @@ def main() -> int:
     except Trouble as trouble:
         print(f"demo: {trouble}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # whoever read us has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
     except KeyboardInterrupt:
         print("demo: stopped; what it had started has been ended", file=sys.stderr)
         return 130

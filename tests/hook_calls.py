@@ -67,6 +67,16 @@ class Session:
         with self.transcript.open("a") as file:
             file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
+    def calls(self, prompt_id: str, shell: str) -> None:
+        """The model answers a prompt with a call of Bash, which runs now."""
+        call = {"type": "tool_use", "id": f"toolu_{prompt_id}", "name": "Bash", "input": {"command": shell}}
+        lines: list[dict[str, Any]] = [
+            {"type": "user", "promptId": prompt_id, "message": {"content": "hello"}},
+            {"type": "assistant", "message": {"content": [call]}},
+        ]
+        with self.transcript.open("a") as file:
+            file.writelines(json.dumps(line) + "\n" for line in lines)
+
     def command(self, name: str, arguments: str = "", *, prompt_id: str = "", **also: str) -> str:
         """What the hook answers to one of our slash commands, which blocks it."""
         typed = f"/smart-agents:{name} {arguments}".rstrip()

@@ -11,7 +11,7 @@ from smart_agents_fs.spool import clock, ids, jsonio, layout, notices, offers, p
 from smart_agents_fs.spool.layout import Spool
 
 DEAD = {"pid": 1, "start_ticks": -1, "boot_id": "another boot"}
-PROJECT = "/work/project"
+PROJECT = "/home/me/project"
 
 
 def a_notice(**fields: Any) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class HeldRunners:
 
 def supervisor(spool: Spool, start: StartRunner = daemon.start_runner) -> Supervisor:
     """A supervisor of `spool` that works only when it is told to tick."""
-    return Supervisor(spool, start, machine.sample)
+    return Supervisor(spool, start, machine.Sampler())
 
 
 def finish(spool: Spool, start: StartRunner = daemon.start_runner) -> None:

@@ -202,7 +202,8 @@ def test_a_changed_lock_file_means_a_new_environment(source: Path, env: dict[str
     (source / ".git").mkdir()
     first = told(call([source / "bin/sa-spool", "list"], env))
     (source / "requirements.lock").write_text("# nothing else\n")
-    assert told(call([source / "bin/sa-spool", "submit"], env))["main"].startswith(f"{source}/"), "submit has waited"
+    assert told(call([source / "bin/sa-spool", "submit"], env))["python"] == first["python"], "submit has waited"
+    assert told(call([source / "bin/sa-spool", "status"], env))["main"].startswith(f"{source}/"), "status has waited"
     assert told(call([source / "bin/sa-spool", "list"], env))["python"] != first["python"]
 
 

@@ -205,7 +205,7 @@ def test_the_same_prompt_submits_once_however_often_the_hook_runs(user: User) ->
 def test_the_commands_file_submits_nothing_that_the_hook_has_submitted(user: User) -> None:
     session = user.session()
     task_id = task_in(session.command("bg", "count the stars", prompt_id="p-1"))
-    session.prompt("/smart-agents:bg count the stars", prompt_id="p-1")  # the hook's answer never came
+    session.calls("p-1", "sa-spool submit --once-per-prompt <<X")  # for the hook's answer never came
     done = user.sa("submit", "--once-per-prompt", stdin="count the stars\n", CLAUDE_CODE_SESSION_ID=session.id)
     assert done.stdout.strip() == task_id
 
@@ -734,7 +734,8 @@ def test_a_slash_command_killed_at_any_step_submits_once(user: User, tmp_path: P
         prompt_id = f"killed-{step}"
         said = {"command_name": "smart-agents:bg", "command_args": "count the stars", "prompt_id": prompt_id}
         done = killed_at(step, tmp_path / "log", session, "user-prompt-expansion", **said)
-        session.answered(prompt_id, None)  # the prompt goes through, and Claude does what the command's file says
+        # The prompt goes through, and Claude does what the command's file says.
+        session.calls(prompt_id, "sa-spool submit --once-per-prompt <<X")
         words = ("submit", "--once-per-prompt")
         submitted = user.sa(*words, stdin="count the stars", CLAUDE_CODE_SESSION_ID=session.id).stdout.strip()
         jobs = [store.load(user.spool, task_id)[1] for task_id in store.ids_in(user.spool, PENDING)]

@@ -101,3 +101,9 @@ def test_a_huge_text_is_not_read_whole() -> None:
 def test_neutral_text_has_no_tags(text: str) -> None:
     assert not set("<>") & set(quoting.neutral(text))
     assert len(quoting.neutral(text)) == len(text)
+
+
+def test_an_ending_is_the_last_lines_that_fit_whole() -> None:
+    assert quoting.ending("one\n\ntwo\nthree\n", 9) == ["two", "three"]
+    assert quoting.ending("a" * 50, 10) == ["a" * 10]
+    assert quoting.ending("", 10) == []

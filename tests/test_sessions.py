@@ -117,7 +117,7 @@ def test_a_notice_for_a_gone_session_goes_to_a_live_attended_one_of_its_project(
     a_session(spool, "gone", client=DEAD)
     assert sessions.mailbox_for(spool, "gone", PROJECT) == "gone"
     a_session(spool, "printing", attended=False)
-    a_session(spool, "elsewhere", project_dir="/work/other")
+    a_session(spool, "elsewhere", project_dir="/home/me/other")
     assert sessions.mailbox_for(spool, "gone", PROJECT) == "gone"
     a_session(spool, "here")
     assert sessions.mailbox_for(spool, "gone", PROJECT) == "here"

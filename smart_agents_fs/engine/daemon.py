@@ -29,7 +29,7 @@ class Daemon:
 
     def __init__(self, spool: Spool) -> None:
         self.spool = spool
-        self.supervisor = Supervisor(spool, start_runner, machine.sample)
+        self.supervisor = Supervisor(spool, start_runner, machine.Sampler())
         self._lock = Singleton(spool.supervisor("lock"))
         # A SimpleQueue may be put to from a signal handler; an Event or a Condition might deadlock there.
         self._wakes: queue.SimpleQueue[str | None] = queue.SimpleQueue()

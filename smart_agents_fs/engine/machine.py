@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import psutil
@@ -16,9 +17,20 @@ class Snapshot:
     processors: int | None
 
 
-def sample() -> Snapshot:
-    """The machine now. Call it once a tick: the CPU figure is the mean since the call before."""
-    return Snapshot(cpu_percent=_cpu(), memory_percent=_memory(), processors=psutil.cpu_count())
+class Sampler:
+    """Samples the machine, at most once a second: the CPU figure is a mean since the sample before."""
+
+    def __init__(self) -> None:
+        self._taken = float("-inf")
+        self._last = Snapshot(cpu_percent=None, memory_percent=None, processors=None)
+
+    def __call__(self) -> Snapshot:
+        """The machine now, or a moment ago."""
+        now = time.monotonic()
+        if now - self._taken >= 1.0:
+            self._taken = now
+            self._last = Snapshot(cpu_percent=_cpu(), memory_percent=_memory(), processors=psutil.cpu_count())
+        return self._last
 
 
 def _cpu() -> float | None:

@@ -88,7 +88,8 @@ def with_token(token: str) -> dict[int, int]:
 
 def end_descendants() -> list[int]:
     """End every descendant of this process, whatever it does about it; returns the pids that are still there."""
-    return _end(lambda: descendants(os.getpid()))
+    # With no child left there is no descendant either: every orphan below us has become our child.
+    return _end(lambda: descendants(os.getpid()) if reap() else {})
 
 
 def end_with_token(token: str) -> list[int]:
@@ -96,15 +97,15 @@ def end_with_token(token: str) -> list[int]:
     return _end(lambda: with_token(token) | _below(with_token(token)))
 
 
-def reap() -> None:
-    """Collect every child that has ended, adopted ones too."""
+def reap() -> bool:
+    """Collect every child that has ended, adopted ones too; whether one is left that has not."""
     while True:
         try:
             pid, _ = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
-            return
+            return False
         if pid == 0:
-            return
+            return True
 
 
 def _end(find: Callable[[], dict[int, int]]) -> list[int]:

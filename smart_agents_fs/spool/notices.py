@@ -26,6 +26,9 @@ def of_ending(job: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
     output = result.get("output")
     words = output if isinstance(output, str) else jsonio.dumps(output, 1) if output is not None else ""
     error = result.get("error") or {}
+    agent = job.get("agent") or ("command" if job.get("argv") else "claude")
+    # An agent begins with its answer; a program comes to its point in the end.
+    quoted = quoting.ending(words, EXCERPT) if agent == "command" else quoting.excerpt(words, EXCERPT)
     return {
         "format": 1,
         "id": f"{result['id']}.e{result['attempt']}",
@@ -33,9 +36,9 @@ def of_ending(job: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
         "event": f"e{result['attempt']}",
         "outcome": result["outcome"],
         "description": quoting.line(fields.describe(job), 80),
-        "agent": job.get("agent") or ("command" if job.get("argv") else "claude"),
+        "agent": agent,
         "error": quoting.line(str(error.get("message") or ""), 300) or None,
-        "excerpt": quoting.excerpt(words, EXCERPT),
+        "excerpt": quoted,
         "duration_s": result["metrics"].get("duration_s"),
         "files": len(result["artifacts"].get("files") or ()),
         "session_id": job.get("session_id"),

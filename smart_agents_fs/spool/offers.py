@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 TRIES = 3
 MOST = 16  #: notices told in one turn; the rest follow in the next
 SESSION_START = "SessionStart"
+PROMPTS = 2  #: after SessionStart, before the absence of what it told says anything
 _FLUSH_S = 1.0  #: the client writes its transcript a moment late: so young an offer proves nothing by its absence
 _UNKNOWN_S = 3600.0  #: after this long what waits for a session that never announced itself may be told to others
 
@@ -185,17 +186,18 @@ def _may_yet_be_proved(spool: Spool, mailbox: str, name: str, notice: dict[str, 
     """Whether the absence of a proof says nothing at this prompt.
 
     The offer was made for this very prompt, or its hook is still at work, or the client has not written yet: it
-    does so a moment late, and writes what SessionStart told only once the first prompt after it is answered. So
-    an offer of that event is judged by the second prompt that finds it.
+    does so a moment late, and writes what SessionStart told only once the first prompt after it is answered, while
+    the second may already be typed. So an offer of that event is judged by the third prompt that finds it.
     """
     offered = notice.get("offer") or {}
     if offered and (offered.get("prompt_id") == prompt_id or process.alive(offered.get("hook"))):
         return True
     if offered.get("event") == SESSION_START:
-        if not _met_a_prompt(offered):
-            offered["first_prompt"] = prompt_id
+        met = offered.setdefault("prompts", [])
+        if prompt_id not in met:
+            met.append(prompt_id)
             _note(spool, mailbox, name, notice)
-        return bool(offered.get("first_prompt") == prompt_id)
+        return len(met) <= PROMPTS
     try:
         return 0 <= time.time() - clock.parse(str(offered.get("offered_at"))) < _FLUSH_S
     except ValueError:
@@ -219,7 +221,7 @@ def _decide_without_proof(spool: Spool, mailbox: str, name: str, notice: dict[st
 
 def _met_a_prompt(offered: dict[str, Any]) -> bool:
     """Whether a prompt followed the offer, so that a model can have been told."""
-    return offered.get("event") != SESSION_START or bool(offered.get("first_prompt"))
+    return offered.get("event") != SESSION_START or bool(offered.get("prompts"))
 
 
 def _may_take(other: dict[str, Any], heir: dict[str, Any]) -> bool:

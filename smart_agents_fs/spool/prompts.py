@@ -8,15 +8,21 @@ command's file instead (an older client, or a hook that was killed before its an
 from __future__ import annotations
 
 import os
+import time
 
 from smart_agents_fs.errors import UsageError
 from smart_agents_fs.spool import sessions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
     from smart_agents_fs.spool.layout import Spool
 
 _TAIL = 4 * 1024 * 1024  #: bytes from the end of a transcript in which the current prompt is looked for
+_PATIENCE_S = 3.0  #: the client writes its transcript a moment late, and a quick model calls us before it does
+_OPTION = b"--once-per-prompt"
 
 
 def key(session_id: str, prompt_id: str) -> str:
@@ -25,34 +31,70 @@ def key(session_id: str, prompt_id: str) -> str:
 
 
 def key_of_current(spool: Spool) -> str:
-    """The key of the prompt that this session is answering. Raises UsageError outside a session."""
+    """The key of the prompt that this session is answering. Raises UsageError outside a session.
+
+    That is the prompt before the call of a tool that runs us and has no result yet. Where none is found for
+    `_PATIENCE_S` seconds, a script of the model's runs us: then it is the last prompt there is.
+    """
     session_id = os.environ.get("CLAUDE_CODE_SESSION_ID", "")
     session = sessions.load(spool, session_id) if session_id else None
     if session is None:
         raise UsageError("submit: --once-per-prompt works inside a Claude Code session that knows the plugin only")
-    prompt_id = last_prompt_id(str(session.get("transcript_path") or ""))
+    transcript = str(session.get("transcript_path") or "")
+    deadline = time.monotonic() + _PATIENCE_S
+    while (prompt_id := prompt_of_running_call(transcript)) is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    prompt_id = prompt_id or last_prompt_id(transcript)
     if prompt_id is None:
         raise UsageError("submit: --once-per-prompt found no prompt in this session's transcript; leave it out")
     return key(session_id, prompt_id)
 
 
+def prompt_of_running_call(transcript: str) -> str | None:
+    """The id of the prompt whose answer has called a tool with `--once-per-prompt` and waits for its result."""
+    ended: set[str] = set()
+    running = False
+    for entry in _backwards(transcript, (b'"tool_result"', _OPTION, b'"promptId"')):
+        message = entry.get("message")
+        content = message.get("content") if isinstance(message, dict) else None
+        for block in content if isinstance(content, list) else ():
+            if not isinstance(block, dict):
+                continue
+            if block.get("type") == "tool_result":
+                ended.add(str(block.get("tool_use_id")))
+            elif block.get("type") == "tool_use" and _OPTION.decode() in str(block.get("input")):
+                running = running or str(block.get("id")) not in ended
+        if running and (prompt_id := _prompt_id(entry)):
+            return prompt_id
+    return None
+
+
 def last_prompt_id(transcript: str) -> str | None:
     """The id of the last prompt in a transcript; None when there is none, or no transcript."""
+    return next(filter(None, map(_prompt_id, _backwards(transcript, (b'"promptId"',)))), None)
+
+
+def _prompt_id(entry: dict[str, Any]) -> str | None:
+    prompt_id = entry.get("promptId")
+    return prompt_id if entry.get("type") == "user" and isinstance(prompt_id, str) else None
+
+
+def _backwards(transcript: str, marks: tuple[bytes, ...]) -> Iterator[dict[str, Any]]:
+    """The entries of a transcript that hold any of these words, the last one first."""
     import json
 
     try:
         with open(transcript, "rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
             lines = file.read().splitlines()
-    except OSError:
-        return None
+    except (OSError, ValueError):
+        return
     for line in reversed(lines):
-        if b'"promptId"' not in line:
+        if not any(mark in line for mark in marks):
             continue
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
-        if isinstance(entry, dict) and entry.get("type") == "user" and isinstance(entry.get("promptId"), str):
-            return str(entry["promptId"])
-    return None
+        if isinstance(entry, dict):
+            yield entry

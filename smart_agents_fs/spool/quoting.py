@@ -58,6 +58,21 @@ def excerpt(text: str, limit: int) -> list[str]:
     return lines
 
 
+def ending(text: str, limit: int) -> list[str]:
+    """The last lines of `text`, cleaned and without blank ones, `limit` characters in all."""
+    lines: list[str] = []
+    left = limit
+    for raw in reversed(clean(text[-limit * 8 :]).splitlines()):
+        part = raw.strip()
+        if not part:
+            continue
+        if len(part) > left:
+            break
+        lines.append(part)
+        left -= len(part) + 1
+    return lines[::-1] or excerpt(text[-limit:], limit)
+
+
 def neutral(text: str) -> str:
     """`text` with angle brackets that cannot be taken for the client's own tags."""
     return text.replace("<", "‹").replace(">", "›")
