@@ -8,7 +8,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from smart_agents_fs.cli import place, render
+from smart_agents_fs import rendering
+from smart_agents_fs.cli import place
 from smart_agents_fs.spool import layout, sessions, view
 from smart_agents_fs.spool.layout import Spool
 
@@ -34,7 +35,7 @@ def run(
             project=sessions.project_of(os.path.expanduser(project)) if project else None,
             limit=limit,
         )
-    print(render.json_array(found) if as_json else "\n".join(render.listing(found, time.time())))
+    print(rendering.json_array(found) if as_json else "\n".join(rendering.listing(found, time.time())))
     for line in _remarks(spool, found, limit, everything=everything):
         print(line, file=sys.stderr)
     return 0

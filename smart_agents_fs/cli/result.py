@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from smart_agents_fs.cli import place, render
+from smart_agents_fs import rendering
+from smart_agents_fs.cli import place
 from smart_agents_fs.errors import Refused
 from smart_agents_fs.spool import jsonio, runs, view
 
@@ -32,7 +33,7 @@ def show(spool: Spool, task_id: str, *, as_json: bool, full: bool) -> int:
         print(jsonio.dumps(found))
     else:
         status = view.status(spool, task_id)
-        print("\n".join(render.result(status, found, attempts(spool, task_id), full=full)))
+        print("\n".join(rendering.result(status, found, attempts(spool, task_id), full=full)))
     return 0 if found["success"] else 1
 
 

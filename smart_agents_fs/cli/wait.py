@@ -6,8 +6,7 @@ import os
 import sys
 import time
 
-from smart_agents_fs import starter
-from smart_agents_fs.cli import render
+from smart_agents_fs import rendering, starter
 from smart_agents_fs.errors import Refused, SmartAgentsError, TaskNotFound, TimedOut
 from smart_agents_fs.spool import ids, jsonio, layout, quoting, store, view
 
@@ -29,9 +28,9 @@ def wait_for(spool: Spool, task_ids: Sequence[str], *, timeout_s: float | None, 
     until_ended(spool, task_ids, timeout_s=timeout_s)
     statuses = [view.status(spool, task_id) for task_id in task_ids]
     if as_json:
-        print(render.json_array(statuses))
+        print(rendering.json_array(statuses))
     else:
-        print("\n".join([render.ended(status) for status in statuses]))
+        print("\n".join([rendering.ended(status) for status in statuses]))
     return 0 if all(status["outcome"] == "succeeded" for status in statuses) else 1
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from smart_agents_fs.cli import render
+from smart_agents_fs import rendering
 from smart_agents_fs.spool import clock
 
 NOON = clock.parse("2026-11-22T12:00:00Z")
@@ -42,7 +42,7 @@ def result(**facts: Any) -> dict[str, Any]:
 
 
 def test_a_result_shows_what_it_took_and_what_it_changed() -> None:
-    assert render.result(status(), result(), [{"attempt": 1}], full=False) == [
+    assert rendering.result(status(), result(), [{"attempt": 1}], full=False) == [
         "task_6b2k9x1qd0: Analyzing auth system",
         "Task completed ✅ after 3m 42s",
         "12,345 tokens · $0.12 · 5 turns · agents: claude, architect-reviewer",
@@ -75,26 +75,26 @@ def test_every_outcome_has_its_words_and_its_reason(outcome: str, line: str) -> 
     }
     error = {"kind": "x", "message": "why\nit \x1b[31mended"}
     found = result(outcome=outcome, output=None, error=error, metrics=metrics, artifacts={"files": [], "changes": 0})
-    assert render.result(status(outcome=outcome), found, [], full=False)[1:] == [line, "Reason: why it ended"]
+    assert rendering.result(status(outcome=outcome), found, [], full=False)[1:] == [line, "Reason: why it ended"]
 
 
 def test_many_files_and_much_output_are_cut_unless_all_is_asked_for() -> None:
     files = [f"f{number}" for number in range(25)]
     found = result(output="x" * 25_000, artifacts={"files": files, "changes": 25})
-    cut = render.result(status(), found, [], full=False)
+    cut = rendering.result(status(), found, [], full=False)
     assert "  … 5 more: --full" in cut
     assert cut[-1] == "… 5,000 more characters: sa-spool result task_6b2k9x1qd0 --full"
-    whole = render.result(status(), found, [], full=True)
+    whole = rendering.result(status(), found, [], full=True)
     assert whole[-1] == "x" * 25_000
     assert "  f24" in whole
 
 
 def test_a_structured_answer_is_shown_as_json_and_cannot_drive_the_terminal() -> None:
-    assert render.output({"areas": ["é", "\x1b]0;x\x07"]}) == (
+    assert rendering.output({"areas": ["é", "\x1b]0;x\x07"]}) == (
         '{\n  "areas": [\n    "é",\n    "\\u001b]0;x\\u0007"\n  ]\n}'
     )
-    assert render.output("\x1b[2Jplain\r\n\u202egnp.exe") == "plain\ngnp.exe"
-    assert render.output(None) == ""
+    assert rendering.output("\x1b[2Jplain\r\n\u202egnp.exe") == "plain\ngnp.exe"
+    assert rendering.output(None) == ""
 
 
 @pytest.mark.parametrize(
@@ -109,13 +109,13 @@ def test_a_structured_answer_is_shown_as_json_and_cannot_drive_the_terminal() ->
     ],
 )
 def test_how_long_ago_it_was_is_said_in_one_unit(moment: str | None, text: str) -> None:
-    assert render.ago(moment, NOON) == text
+    assert rendering.ago(moment, NOON) == text
 
 
 def test_the_list_has_a_heading_per_state_with_what_matters_in_it() -> None:
     running = {"state": "running", "outcome": None, "completed_at": None}
     error = {"kind": "exit_code", "message": "`make` exited 2: no rule"}
-    assert render.listing(
+    assert rendering.listing(
         [
             status(id="task_e", state="cancelled", outcome="cancelled", error={"kind": "x", "message": "asked"}),
             status(id="task_d", state="failed", outcome="timed_out", error=error),

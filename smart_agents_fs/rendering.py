@@ -1,4 +1,7 @@
-"""How tasks and results look to a person. Pure: values in, lines out; whatever agents wrote is cleaned here."""
+"""How tasks and results look to a person, in a shell and in the answers of our slash commands.
+
+Pure: values in, lines out; whatever agents wrote is cleaned here.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ def listing(statuses: Sequence[dict[str, Any]], now: float) -> list[str]:
         found = [status for status in statuses if status["state"] == state]
         if found:
             lines.append(f"{heading} ({len(found)}):")
-            lines += [f"  - {_item(status, now)}" for status in found]
+            lines += [f"  - {item(status, now)}" for status in found]
     return lines or ['No tasks. Start one: sa-spool submit "say what to do"']
 
 
@@ -40,7 +43,7 @@ def ended(status: dict[str, Any]) -> str:
     """One line about a task that has ended."""
     mark = telling.MARKS.get(status["outcome"], "❌")
     return (
-        f"{status['id']}: {mark} {quoting.line(status['description'], 80)} {_ending(status['outcome'])}{_why(status)}"
+        f"{status['id']}: {mark} {quoting.line(status['description'], 80)} {ending(status['outcome'])}{_why(status)}"
     )
 
 
@@ -50,7 +53,7 @@ def result(
     """A result for a person. `attempts` are the end records of its attempts, the first one first."""
     metrics = found["metrics"]
     took = telling.duration(metrics["duration_s"])
-    how = f"Task {_ending(found['outcome'])} {telling.MARKS.get(found['outcome'], '❌')}"
+    how = f"Task {ending(found['outcome'])} {telling.MARKS.get(found['outcome'], '❌')}"
     lines = [
         f"{status['id']}: {quoting.line(status['description'], 200)}",
         f"{how} after {took}" if took else how,
@@ -65,7 +68,7 @@ def result(
     lines += _files(found["artifacts"], full=full)
     answer = output(found["output"])
     if answer:
-        lines += ["", *_cut(answer, status["id"], full=full)]
+        lines += ["", *([answer] if full else cut(answer, status["id"], OUTPUT))]
     return lines
 
 
@@ -91,17 +94,19 @@ def ago(moment: str | None, now: float) -> str:
     return f"{int(seconds)}s ago"
 
 
-def _item(status: dict[str, Any], now: float) -> str:
+def item(status: dict[str, Any], now: float) -> str:
+    """One task of a listing; `now` is Unix seconds."""
     named = f"{status['id']}: {quoting.line(status['description'], 80)}"
     if status["state"] == "pending":
         return f"{named} (waits for {quoting.line(str(status['waiting_for']), 200)})"
     if status["state"] == "running":
-        return f"{named} ({_how_far(status)})"
+        return f"{named} ({how_far(status)})"
     how_and_when = f"{telling.MARKS.get(status['outcome'], '❌')} {ago(status['completed_at'], now)}".rstrip()
     return f"{named} ({how_and_when}{_why(status)})"
 
 
-def _how_far(status: dict[str, Any]) -> str:
+def how_far(status: dict[str, Any]) -> str:
+    """How far a running task is: percent, else what it does now."""
     if status["progress"] is not None:
         return f"{status['progress']:.0f}%"
     return quoting.line(str(status["current_step"] or "at work"), 60)
@@ -113,7 +118,8 @@ def _why(status: dict[str, Any]) -> str:
     return f": {quoting.line(str(status['error'].get('message')), 120)}"
 
 
-def _ending(outcome: str | None) -> str:
+def ending(outcome: str | None) -> str:
+    """How a task with this outcome ended, as a verb."""
     return "completed" if outcome == "succeeded" else telling.ENDINGS.get(outcome or "", "ended")
 
 
@@ -130,7 +136,7 @@ def _facts(metrics: dict[str, Any]) -> Iterator[str]:
 
 def _attempt(end: dict[str, Any]) -> str:
     took = telling.duration((end.get("metrics") or {}).get("duration_s"))
-    return f"{end.get('attempt')} {_ending(end.get('outcome'))}{' after ' + took if took else ''}"
+    return f"{end.get('attempt')} {ending(end.get('outcome'))}{' after ' + took if took else ''}"
 
 
 def _files(artifacts: dict[str, Any], *, full: bool) -> list[str]:
@@ -142,8 +148,8 @@ def _files(artifacts: dict[str, Any], *, full: bool) -> list[str]:
     return lines if len(shown) == len(files) else [*lines, f"  … {len(files) - len(shown)} more: --full"]
 
 
-def _cut(text: str, task_id: str, *, full: bool) -> list[str]:
-    if full or len(text) <= OUTPUT:
+def cut(text: str, task_id: str, limit: int) -> list[str]:
+    """The first `limit` characters of an answer, and how to get the others."""
+    if len(text) <= limit:
         return [text]
-    left = len(text) - OUTPUT
-    return [text[:OUTPUT], f"… {left:,} more characters: sa-spool result {task_id} --full"]
+    return [text[:limit], f"… {len(text) - limit:,} more characters: sa-spool result {task_id} --full"]
