@@ -186,6 +186,16 @@ def test_a_result_that_a_power_cut_took_is_made_again_from_the_end_record(spool:
     assert result(spool, task) == before
 
 
+@pytest.mark.parametrize(
+    ("setting", "asked", "told"), [("silent", None, 0), ("silent", "completion", 1), ("completion", "silent", 0)]
+)
+def test_a_silent_task_leaves_no_notice(spool: Spool, setting: str, asked: str | None, told: int) -> None:
+    Path(os.environ["SA_CONFIG"]).write_text(f'[notify]\nstrategy = "{setting}"\n')
+    submit(spool, notify={"strategy": asked} if asked else None)
+    finish(spool)
+    assert len(os.listdir(spool.directory("notices"))) == told
+
+
 def test_a_waiting_task_says_that_no_supervisor_runs(spool: Spool) -> None:
     task = submit(spool)
     assert view.status(spool, task)["waiting_for"].startswith("a supervisor; none is running")

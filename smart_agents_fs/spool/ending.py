@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import time
 
+from smart_agents_fs import settings
+from smart_agents_fs.errors import SmartAgentsError
 from smart_agents_fs.spool import audit, clock, jsonio, layout, notices, runs, sessions, store
 
 TYPE_CHECKING = False
@@ -32,13 +34,13 @@ def record_end(spool: Spool, task_id: str, attempt: int, end: dict[str, Any], *,
     return standing
 
 
-def finish(spool: Spool, task_id: str, job: dict[str, Any], end: dict[str, Any], settings: Settings) -> str:
+def finish(spool: Spool, task_id: str, job: dict[str, Any], end: dict[str, Any], rules: Settings) -> str:
     """Bring a task in `running/` whose attempt has ended to where it belongs, and return that state.
 
     That is its last state, or `pending` when its retry policy gives it another attempt.
     """
     attempt = end["attempt"]
-    delay = retry_delay(job, end, settings["retries.max"])
+    delay = retry_delay(job, end, rules["retries.max"])
     if delay is not None and runs.cancel_requested(spool, task_id) is None:
         runs.put_back(spool, task_id, attempt, time.time() + delay)
         store.move(spool, task_id, layout.RUNNING, layout.PENDING)
@@ -92,7 +94,7 @@ def mend(spool: Spool, task_id: str, job: dict[str, Any]) -> dict[str, Any] | No
 
 def tell(spool: Spool, job: dict[str, Any], result: dict[str, Any]) -> None:
     """Post the notice of an ended task, unless it is silent or the notice is there already."""
-    if (job.get("notify") or {}).get("strategy") == "silent":
+    if ((job.get("notify") or {}).get("strategy") or _strategy()) == "silent":
         return
     project = job.get("project_dir") or (sessions.project_of(job["cwd"]) if job.get("cwd") else None)
     notice = notices.of_ending(job, result) | {"project_dir": project}
@@ -124,6 +126,13 @@ def retry_delay(job: dict[str, Any], end: dict[str, Any], default_max: int) -> f
     factor = float(policy.get("factor") or 2.0)
     ceiling = float(policy.get("max_backoff_s") or 3600.0)
     return min(ceiling, first * factor ** (int(end["attempt"]) - 1)) * random.uniform(0.8, 1.2)
+
+
+def _strategy() -> str:
+    try:
+        return str(settings.load()["notify.strategy"])
+    except SmartAgentsError:
+        return str(settings.KEYS["notify.strategy"][0])
 
 
 def _result(task_id: str, job: dict[str, Any], end: dict[str, Any]) -> dict[str, Any]:
