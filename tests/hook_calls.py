@@ -62,8 +62,10 @@ class Session:
     def answered(self, prompt_id: str, answer: Answer) -> None:
         """The model has answered a prompt, and the transcript holds what it was told with it."""
         lines: list[dict[str, Any]] = [{"type": "user", "promptId": prompt_id, "message": {"content": "hello"}}]
-        lines += [*self._pending, *_attachments(answer)]
+        lines += [*self._pending, *_attachments(answer), {"type": "assistant", "message": {"content": []}}]
         self._pending = []
+        for number, line in enumerate(lines):  # each hangs on the one before
+            line |= {"uuid": f"{prompt_id}-{number}", "parentUuid": f"{prompt_id}-{number - 1}"}
         with self.transcript.open("a") as file:
             file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 

@@ -55,16 +55,33 @@ def post(spool: Spool, mailbox: str, **fields: Any) -> str:
     return str(notice["id"])
 
 
-def transcribe(session: dict[str, Any], *told: dict[str, Any], kind: str = "hook_additional_context") -> None:
-    """Write into a session's transcript that its model was told these notices, or that nothing was told."""
-    lines: list[dict[str, Any]] = [{"type": "user", "promptId": "p", "message": {"content": "hello"}}]
+def transcript_lines(session: dict[str, Any]) -> int:
+    """How many lines a session's transcript has."""
+    try:
+        return len(Path(session["transcript_path"]).read_text().splitlines())
+    except (FileNotFoundError, UnicodeDecodeError):
+        return 0
+
+
+def transcribe(
+    session: dict[str, Any], *told: dict[str, Any], kind: str = "hook_additional_context", answered: bool = True
+) -> None:
+    """Write a turn into a session's transcript in which its model was told these notices, or nothing."""
+    number = transcript_lines(session)
+    lines: list[dict[str, Any]] = [
+        {"type": "user", "uuid": f"u{number}", "promptId": "p", "message": {"content": "hello"}}
+    ]
     if told:
         attachment = {
             "type": kind,
             "content": [telling.for_model(list(told))],
             "stdout": telling.for_model(list(told)),
         }
-        lines.append({"type": "attachment", "attachment": attachment})
+        lines.append(
+            {"type": "attachment", "uuid": f"a{number}", "parentUuid": f"u{number}", "attachment": attachment}
+        )
+    if answered:
+        lines.append({"type": "assistant", "uuid": f"r{number}", "parentUuid": lines[-1]["uuid"]})
     with Path(session["transcript_path"]).open("a") as file:
         file.writelines(json.dumps(line) + "\n" for line in lines)
 

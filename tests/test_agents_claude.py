@@ -268,14 +268,14 @@ def test_an_exit_code_that_contradicts_the_result_is_a_failure(client: str) -> N
         (
             "not-logged-in",
             "not_logged_in",
-            "Claude Code is not logged in; run `claude` once and log in, or set ANTHROPIC_API_KEY",
+            "Claude Code is not logged in; run `claude` once and log in, or set ANTHROPIC_API_KEY, `sa-spool stop` and submit again",
         ),
         (
             "invalid-key",
             "not_logged_in",
             (
                 "Claude Code is not logged in (Invalid API key · Fix external API key); "
-                "run `claude` once and log in, or set ANTHROPIC_API_KEY"
+                "run `claude` once and log in, or set ANTHROPIC_API_KEY, `sa-spool stop` and submit again"
             ),
         ),
         ("budget", "error_max_budget_usd", "Reached maximum budget ($0.0001); --budget gives it more"),

@@ -160,6 +160,16 @@ def test_a_transcript_that_was_written_anew_is_searched_whole(spool: Spool, sess
     assert proof(spool, S, notice) == "transcript"
 
 
+def test_what_was_told_with_a_prompt_that_was_taken_back_is_told_again(spool: Spool, session: dict[str, Any]) -> None:
+    notice = post(spool, S)
+    told = offers.offer(spool, session, "UserPromptSubmit", "p-1")
+    offers.printed(spool, S, told)
+    let_age(spool, S)
+    transcribe(session, *told, answered=False)  # Esc: nothing follows it
+    transcribe(session)
+    assert ask(spool, session, "p-2") == [notice]
+
+
 # -- SessionStart: its words reach the transcript with the first answered prompt --------------------------------
 
 

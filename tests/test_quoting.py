@@ -31,7 +31,7 @@ BIDIRECTIONAL = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
         (f"{ESC}[31", ""),
         (f"{ESC}[你好", "你好"),
         (f"text{ESC}", "text"),
-        ("a\x00b\x08c\x7fd\re", "abcde"),
+        ("a\x00b\x08c\x7fd\re", "abcd\ne"),
         ("one\ttwo\nthree", "one\ttwo\nthree"),
         ("\u202etxt.exe\u202c", "txt.exe"),
         ("in\u200bvis\u2060ible\ufeff\u00ad", "invisible"),
@@ -107,3 +107,7 @@ def test_an_ending_is_the_last_lines_that_fit_whole() -> None:
     assert quoting.ending("one\n\ntwo\nthree\n", 9) == ["two", "three"]
     assert quoting.ending("a" * 50, 10) == ["a" * 10]
     assert quoting.ending("", 10) == []
+
+
+def test_every_kind_of_line_end_becomes_one() -> None:
+    assert quoting.clean("10%\r50%\r\n100%\u2028done\x85end") == "10%\n50%\n100%\ndone\nend"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from claude_client import VERSIONS, ScriptedMessagesAPI, Terminal, tool
+from claude_client import VERSIONS, ScriptedMessagesAPI, Terminal, held, tool
 from claude_client.answers import Answer
 from claude_client.messages_api import Request
 from test_real_client import SKIP_PERMISSIONS, World, answers, told_with
@@ -109,10 +110,42 @@ def test_a_cleared_session_is_followed_by_its_successor(world: World) -> None:
     assert [told_in_all(world, task) for task in (told, untold, later)] == [1, 1, 1]
 
 
-def test_without_the_hook_the_commands_file_submits_the_very_text_once(world: World) -> None:
+def test_what_was_told_with_a_prompt_that_esc_took_back_is_told_again_once(world: World) -> None:
+    gate = threading.Event()
+
+    def script(request: Request) -> Answer | str:
+        if "a slip" in request.user_text().splitlines()[-1:][0]:
+            return held("never heard", until=gate)
+        return answers(request)
+
+    world.api.script = script
+    with Terminal(world.claude) as terminal:
+        terminal.submit("hello")
+        terminal.wait_for("answer to: hello")
+        task = ended_task(world, latest_session(world), "forty-two")
+        terminal.submit("a slip")
+        assert f"- {task}.e1: " in told_with(world.api, "a slip")
+        terminal.press("Escape")
+        wait_until(lambda: "a slip" in terminal.input_text(), "Esc did not give the prompt back")
+        gate.set()
+        terminal.press(*["BSpace"] * len("a slip"))
+        wait_until(lambda: "a slip" not in terminal.input_text(), "the slip was not deleted")
+        words = []
+        for prompt in ("what is new", "and now", "and then"):
+            terminal.submit(prompt)
+            words.append(told_with(world.api, prompt))
+            terminal.wait_for(f"answer to: {prompt}")
+    # A second after it was told first, the client may still be writing: then the next prompt but one hears it.
+    assert [f"- {task}.e1: " in each for each in words] in ([True, False, False], [False, True, False])
+
+
+@pytest.mark.parametrize(
+    "left", [("SessionStart", "SessionEnd", "UserPromptSubmit"), ()], ids=["ours but one", "none"]
+)
+def test_without_the_hook_the_commands_file_submits_the_very_text_once(world: World, left: tuple[str, ...]) -> None:
     hooks = world.plugin / "hooks/hooks.json"
     registered = json.loads(hooks.read_text())
-    del registered["hooks"]["UserPromptExpansion"]
+    registered["hooks"] = {event: each for event, each in registered["hooks"].items() if event in left}
     hooks.write_text(json.dumps(registered))
     text = "count the stars & 'planets'\n  \"all\" of $HOME `them` \\n"
     asked: list[str] = []

@@ -107,7 +107,11 @@ def live_in(spool: Spool, home: Path) -> None:
     assert f"- {good}.e1: " in told
     assert f"- {bad}.e2: " in told
     attachment = {"type": "hook_additional_context", "content": [f"- {good}.e1: and so on"]}
-    (home / "transcript.jsonl").write_text(json.dumps({"type": "attachment", "attachment": attachment}) + "\n")
+    lines = [
+        {"type": "attachment", "uuid": "1", "attachment": attachment},
+        {"type": "assistant", "uuid": "2", "parentUuid": "1"},
+    ]
+    (home / "transcript.jsonl").write_text("".join([json.dumps(line) + "\n" for line in lines]))
     hook(home, "user-prompt-submit", "told", prompt_id="prompt-2")
 
 

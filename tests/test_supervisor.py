@@ -136,6 +136,7 @@ def test_a_task_whose_lock_is_held_for_a_moment_is_tried_again(spool: Spool, run
     assert lock is not None
     stepped.tick(time.time())
     assert runners.started == []
+    assert stepped.next_look_s(time.time()) <= 0.1  # no event will tell
     lock.release()
     stepped.tick(time.time())
     assert runners.started == [task]

@@ -118,3 +118,12 @@ def test_the_persons_line_is_one_line_and_short(description: str, error: str) ->
 )
 def test_durations_read_as_in_the_mission(seconds: float | None, words: str) -> None:
     assert telling.duration(seconds) == words
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 8])
+def test_several_long_answers_are_each_quoted_in_their_share(count: int) -> None:
+    told = telling.for_model(
+        [a_notice(id=f"task_000000000{number}.e1", excerpt=["word " * 100]) for number in range(count)]
+    )
+    assert told.count("  | word word") == count
+    assert len(told) <= telling.BUDGET

@@ -86,7 +86,7 @@ def _check_dropped(spool: Spool, task: Task, job: dict[str, Any], settings: Sett
     if task.cwd is not None and not os.path.isdir(task.cwd):
         return f"cwd {task.cwd} is not a directory"
     if task.agent != "command":
-        agents.resolve(task.agent, task.cwd or "/", settings, os.path.expanduser("~"))
+        agents.resolve(task.agent, task.cwd or task.project_dir, settings, os.path.expanduser("~"))
     for other in task.depends_on:
         if other == job.get("id") or other == task.id:
             return f"{other} depends on itself"

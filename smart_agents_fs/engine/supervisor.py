@@ -24,6 +24,7 @@ from smart_agents_fs.spool.tasklock import TaskLock
 from smart_agents_fs.spool.words import DependsPolicy, TaskType
 
 RESCAN_S = 15.0  #: between two listings that trust no event
+BUSY_S = 0.05  #: until a lock that was busy is tried again: no event tells when it is let go
 FALSE_STARTS = 5  #: claims of one task whose runner died before its first record, before we give up
 
 StartRunner = Callable[[Spool, str, int, TaskLock], None]
@@ -60,6 +61,7 @@ class Supervisor:
     watched: bool = True
     _scanned: float = -RESCAN_S
     _mtime: int = 0
+    _busy: bool = False
     _false_starts: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -67,6 +69,7 @@ class Supervisor:
 
     def tick(self, now: float, names: frozenset[str] | set[str] = frozenset()) -> None:
         """One round at `now` (Unix seconds); `names` are files in `pending/` that a watcher saw."""
+        self._busy = False
         self._reload_settings()
         self._follow_running()
         self._take_in(now, set(names))
@@ -81,6 +84,8 @@ class Supervisor:
 
     def next_look_s(self, now: float) -> float:
         """Seconds until something can change without an event."""
+        if self._busy:
+            return BUSY_S
         if self.look_again or not self.watched:
             return 1.0
         times = [item.not_before - now for item in self.waiting.values() if item.not_before > now]
@@ -233,6 +238,7 @@ class Supervisor:
             return False
         lock = tasklock.take(self.spool, task.id)
         if lock is None:
+            self._busy = True
             return False
         with lock:
             if os.path.lexists(self.spool.job(layout.PENDING, task.id)):
@@ -245,6 +251,7 @@ class Supervisor:
         task = item.task
         lock = tasklock.take(self.spool, task.id)
         if lock is None:
+            self._busy = True
             item.reason = "its lock, which another process holds for a moment"
             return False
         with lock:

@@ -24,6 +24,7 @@ MOST = 16  #: notices told in one turn; the rest follow in the next
 SESSION_START = "SessionStart"
 PROMPTS = 2  #: after SessionStart, before the absence of what it told says anything
 _FLUSH_S = 1.0  #: the client writes its transcript a moment late: so young an offer proves nothing by its absence
+_ANSWER_S = 0.6  #: for the answer to an earlier prompt to reach the transcript, where only the question has
 _UNKNOWN_S = 3600.0  #: after this long what waits for a session that never announced itself may be told to others
 
 
@@ -90,7 +91,8 @@ def settle(
             notices.discard(spool, mailbox, notices.OFFERED, name)
         else:
             waiting[name] = notice
-    proofs = _Proofs(waiting, session, heir)
+    earlier = any((notice.get("offer") or {}).get("prompt_id") != prompt_id for notice in waiting.values())
+    proofs = _Proofs(waiting, session, heir, patience_s=_ANSWER_S if earlier and not over else 0.0)
     for name, notice in waiting.items():
         proof = proofs.of(notice)
         if proof:
@@ -152,8 +154,14 @@ class _Proofs:
     """What the transcripts say of the notices that were offered, each transcript read once."""
 
     def __init__(
-        self, waiting: dict[str, dict[str, Any]], session: dict[str, Any] | None, heir: dict[str, Any] | None
+        self,
+        waiting: dict[str, dict[str, Any]],
+        session: dict[str, Any] | None,
+        heir: dict[str, Any] | None,
+        *,
+        patience_s: float,
     ) -> None:
+        self._patience_s = patience_s
         self._session = session or {}
         self._heirs = heir.get("transcript_path") if heir else None
         self._wanted: dict[object, list[str]] = {}
@@ -170,7 +178,9 @@ class _Proofs:
         """Whether the model was told this notice; None when there is no transcript to ask."""
         path, notice_id = self._path(notice), str(notice["id"])
         if path not in self._known:
-            self._known[path] = transcripts.told(path, self._wanted[path], self._since[path])
+            self._known[path] = transcripts.told(
+                path, self._wanted[path], self._since[path], patience_s=self._patience_s
+            )
         found = self._known[path]
         if self._heirs and (found is None or notice_id not in found):
             others = transcripts.told(self._heirs, [notice_id])

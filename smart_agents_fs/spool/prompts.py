@@ -11,7 +11,7 @@ import os
 import time
 
 from smart_agents_fs.errors import UsageError
-from smart_agents_fs.spool import sessions
+from smart_agents_fs.spool import agents, ids, sessions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ def key_of_current(spool: Spool) -> str:
     `_PATIENCE_S` seconds, a script of the model's runs us: then it is the last prompt there is.
     """
     session_id = os.environ.get("CLAUDE_CODE_SESSION_ID", "")
-    session = sessions.load(spool, session_id) if session_id else None
-    if session is None:
-        raise UsageError("submit: --once-per-prompt works inside a Claude Code session that knows the plugin only")
-    transcript = str(session.get("transcript_path") or "")
+    session = sessions.load(spool, session_id) or {}
+    transcript = str(session.get("transcript_path") or _transcript_of(session_id))
+    if not transcript:
+        raise UsageError("submit: --once-per-prompt works inside a Claude Code session only; leave it out")
     deadline = time.monotonic() + _PATIENCE_S
     while (prompt_id := prompt_of_running_call(transcript)) is None and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -48,6 +48,17 @@ def key_of_current(spool: Spool) -> str:
     if prompt_id is None:
         raise UsageError("submit: --once-per-prompt found no prompt in this session's transcript; leave it out")
     return key(session_id, prompt_id)
+
+
+def _transcript_of(session_id: str) -> str:
+    """Where the client keeps the transcript of a session that no hook of ours has recorded; empty when nowhere."""
+    projects = f"{agents.claude_dir(os.path.expanduser('~'))}/projects"
+    if ids.is_word(session_id) and os.path.isdir(projects):
+        for name in os.listdir(projects):
+            path = f"{projects}/{name}/{session_id}.jsonl"
+            if os.path.isfile(path):
+                return path
+    return ""
 
 
 def prompt_of_running_call(transcript: str) -> str | None:

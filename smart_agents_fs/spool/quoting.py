@@ -24,6 +24,7 @@ _HIDDEN = frozenset(
         *range(0x1D173, 0x1D17B),
     )
 )
+_NEW_LINES = dict.fromkeys(map(ord, "\r\v\f\x85\u2028\u2029"), "\n")
 _TAGS = range(0xE0000, 0xE1000)  #: letters that nobody sees, and 240 more variation selectors
 _STRINGS = "\x90\x98\x9d\x9e\x9f"  #: C1 controls that begin a string: DCS SOS OSC PM APC
 _INTRODUCERS = "\x1b\x9b" + _STRINGS
@@ -31,7 +32,8 @@ _INTRODUCERS = "\x1b\x9b" + _STRINGS
 
 def clean(text: str) -> str:
     """`text` without terminal escapes, control, bidirectional and invisible characters; newlines and tabs stay."""
-    return "".join([letter for letter in _without_escapes(text) if letter in "\n\t" or _visible(letter)])
+    whole = _without_escapes(text).replace("\r\n", "\n").translate(_NEW_LINES)
+    return "".join([letter for letter in whole if letter in "\n\t" or _visible(letter)])
 
 
 def line(text: str, limit: int) -> str:

@@ -46,7 +46,8 @@ def complete(asked: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     job["cwd"] = cwd
     fields.validate(job)  # a slip in the call is named before what this machine lacks
     _check_agent(job, settings, cwd)
-    session = environ.get("SA_SESSION_ID") or environ.get("CLAUDE_CODE_SESSION_ID")
+    # Inside a task the client's session is the agent's own, which nobody reads.
+    session = environ.get("SA_SESSION_ID" if environ.get("SA_TASK_ID") else "CLAUDE_CODE_SESSION_ID")
     if "session_id" not in job and ids.is_word(session):
         job["session_id"] = session
     job.setdefault("project_dir", sessions.project_of(environ.get("CLAUDE_PROJECT_DIR") or cwd))

@@ -80,12 +80,11 @@ def _told(notice: dict[str, Any], share: int) -> Iterator[str]:
         yield reason
         left -= len(reason) + 1
     left -= len(_QUOTED) + 1
-    words = quoting.excerpt("\n".join(map(str, notice.get("excerpt") or ())), max(0, left))
-    for number, line in enumerate(words):
-        quoted = f"  | {quoting.neutral(line)}"
-        left -= len(quoted) + 1
-        if left < 0:
+    for number, line in enumerate(map(str, notice.get("excerpt") or ())):
+        if left < 20:  # not worth a line
             return
+        quoted = f"  | {quoting.neutral(quoting.line(line, left - 5))}"
+        left -= len(quoted) + 1
         if number == 0:
             yield _QUOTED
         yield quoted

@@ -1,19 +1,21 @@
 """What a session's transcript proves: which notices its model was told.
 
 The client writes what a hook told the model as an attachment of type `hook_additional_context`. The same text
-may stand elsewhere in the file, in a tool's output or in what the hook printed, and proves nothing there.
+may stand elsewhere in the file, in a tool's output or in what the hook printed, and proves nothing there. Nor does
+it prove anything where no answer follows.
 """
 
 from __future__ import annotations
 
 import os
+import time
 
 from smart_agents_fs.spool import telling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any, BinaryIO
+    from typing import Any
 
 _KIND = "hook_additional_context"
 
@@ -26,41 +28,61 @@ def size(path: object) -> int:
         return 0
 
 
-def told(path: object, wanted: Iterable[str], since: int = 0) -> set[str] | None:
+def told(path: object, wanted: Iterable[str], since: int = 0, *, patience_s: float = 0.0) -> set[str] | None:
     """Which of the notice ids `wanted` the model of this transcript was told; None when it cannot be read.
 
-    Looks behind the first `since` bytes, and at the whole only when something was not found there.
+    Looks behind the first `since` bytes, and at the whole only when something was not found there. An answer that
+    is still being written is waited for, at most `patience_s` seconds.
     """
     if not isinstance(path, str):
         return None
     marks = {telling.mark(notice_id): notice_id for notice_id in wanted}
-    try:
-        with open(path, "rb") as file:
-            file.seek(since)
-            found = _search(file, marks)
-            if since and len(found) < len(marks):
-                file.seek(0)
-                found |= _search(file, marks)
-    except (OSError, ValueError):
-        return None
-    return found
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            standing, answered = _search(path, marks, since)
+            if since and len(standing) < len(marks):
+                standing, answered = _search(path, marks, 0)
+        except (OSError, ValueError):  # ValueError: a NUL in the path
+            return None
+        if standing == answered or time.monotonic() >= deadline:
+            return answered
+        time.sleep(0.05)
 
 
-def _search(file: BinaryIO, marks: dict[str, str]) -> set[str]:
+def _search(path: str, marks: dict[str, str], since: int) -> tuple[set[str], set[str]]:
+    """The notice ids that stand in a hook's context, and those of them that an answer of the model follows.
+
+    With Esc the person takes a prompt back, and with it what was told: it stays in the file, on a branch that
+    nothing continues. So only what is an ancestor of an answer has been heard.
+    """
     import json
 
-    found: set[str] = set()
+    standing: set[str] = set()
+    answered: set[str] = set()
+    below: dict[str, set[str]] = {}  #: lines that descend from a context: uuid → the notice ids in it
     kind = _KIND.encode()
-    for line in file:
-        if kind not in line or not any(notice_id.encode() in line for notice_id in marks.values()):
-            continue
-        try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        lines = set(_lines(entry))
-        found |= {notice_id for mark, notice_id in marks.items() if any(line.startswith(mark) for line in lines)}
-    return found
+    with open(path, "rb") as file:
+        file.seek(since)
+        for line in file:
+            is_context = kind in line and any(notice_id.encode() in line for notice_id in marks.values())
+            if not (is_context or (below and b"arentUuid" in line)):
+                continue
+            try:
+                entry = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if not isinstance(entry, dict):
+                continue
+            inherited = below.get(entry.get("parentUuid") or entry.get("logicalParentUuid") or "", set())
+            lines = set(_lines(entry)) if is_context else set()
+            own = {notice_id for mark, notice_id in marks.items() if any(line.startswith(mark) for line in lines)}
+            standing |= own
+            if isinstance(entry.get("uuid"), str) and (own or inherited):
+                below[entry["uuid"]] = own | inherited
+            if entry.get("type") == "assistant":
+                answered |= inherited
+    return standing, answered
 
 
 def _lines(entry: Any) -> Iterable[str]:

@@ -45,6 +45,9 @@ def verdict(stream: Stream, exit_code: int | None, stderr_tail: str) -> tuple[Ou
     if stream.blocked and not stream.usage.num_turns:
         said = stream.blocked.partition("\n\nOriginal prompt:")[0]
         return Outcome.FAILED, ("blocked", f"a hook kept the prompt from Claude: {tidy(said, 300)}")
+    if not stream.usage.num_turns and not stream.words:
+        said = tidy(_said(result), 300)
+        return Outcome.FAILED, ("no_turn", f"Claude took the prompt for a command of its own{_colon(said)}")
     ended_by = signal_name(exit_code)
     if not stream.finished and exit_code != 0:
         if exit_code is None:
@@ -119,7 +122,7 @@ def _error(stream: Stream, result: dict[str, Any]) -> Error:
         kind = "quota"
     if kind == "not_logged_in":
         reason = "" if said.startswith("Not logged in") else f" ({said})"
-        advice = "run `claude` once and log in, or set ANTHROPIC_API_KEY"
+        advice = "run `claude` once and log in, or set ANTHROPIC_API_KEY, `sa-spool stop` and submit again"
         return kind, f"Claude Code is not logged in{reason}; {advice}"
     if kind == "quota":
         until = "" if "resets" in said else _until(stream.resets_at)
