@@ -131,17 +131,21 @@ def load_or_none(path: str) -> dict[str, Any] | None:
 
 
 def create(path: str, data: str, tmp: str, *, durable: bool) -> bool:
-    """Make the new file `path`; False when the name is taken, which leaves the other file as it is."""
+    """Make the new file `path`; False when the name is taken, which leaves the other file as it is.
+
+    Durable is also the name that was there before: its writer may have died, or failed, before it was.
+    """
     part = _write(data, tmp, durable=durable)
+    made = True
     try:
         os.link(part, path)
     except FileExistsError:
-        return False
+        made = False
     finally:
-        os.unlink(part)
+        _drop(part)
     if durable:
         sync_directory(os.path.dirname(path))
-    return True
+    return made
 
 
 def replace(path: str, data: str, tmp: str, *, durable: bool) -> None:
@@ -150,7 +154,7 @@ def replace(path: str, data: str, tmp: str, *, durable: bool) -> None:
     try:
         os.rename(part, path)
     except BaseException:
-        os.unlink(part)
+        _drop(part)
         raise
     if durable:
         sync_directory(os.path.dirname(path))
@@ -185,9 +189,17 @@ def _write(data: str, tmp: str, *, durable: bool) -> str:
         finally:
             os.close(fd)
     except BaseException:
-        os.unlink(part)
+        _drop(part)
         raise
     return part
+
+
+def _drop(part: str) -> None:
+    """Remove a file from `tmp/`; if it will not go, the supervisor tidies it away, and what was done is done."""
+    try:
+        os.unlink(part)
+    except OSError:
+        return
 
 
 def _read_all(fd: int, limit: int) -> bytes:

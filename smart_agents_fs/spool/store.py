@@ -46,8 +46,7 @@ def submit(spool: Spool, job: dict[str, Any], *, durable: bool) -> str:
         _unreserve(spool, task_id)
         raise InvalidJob(str(error)) from None
     except OSError as error:
-        _unreserve(spool, task_id)
-        raise unusable(spool, error, "nothing was submitted") from None
+        raise unusable(spool, error, _withdraw(spool, task_id, keyed=bool(job.get("idempotency_key")))) from None
     return task_id
 
 
@@ -150,6 +149,8 @@ def _submit_once(spool: Spool, task_id: str, job: dict[str, Any], *, durable: bo
             if state_of(spool, task_id) is None:
                 text = jsonio.dumps(first["job"])
                 jsonio.create(spool.job(layout.PENDING, task_id), text, spool.tmp, durable=durable)
+    elif durable:  # the first submitter may have died before it was
+        jsonio.sync_directory(spool.directory(layout.PENDING))
     audit.note(spool, "submit_again", task_id)
     return task_id
 
@@ -169,6 +170,25 @@ def _reserve(spool: Spool, wanted: str | None) -> str:
                 raise InvalidJob(f"the id {wanted} is taken; leave the id out to get a fresh one") from None
             continue
         return task_id
+
+
+def _withdraw(spool: Spool, task_id: str, *, keyed: bool) -> str:
+    """Take back what a submission that failed has published, and say in words what is left of it.
+
+    The disk may refuse when the job file has its name already. What was submitted under a key stays: another
+    submitter may have been told its id.
+    """
+    try:
+        if task_id and not keyed:
+            os.unlink(spool.job(layout.PENDING, task_id))
+    except FileNotFoundError:
+        pass
+    except OSError:
+        return f"{task_id} may run all the same"
+    if task_id and state_of(spool, task_id) is not None:
+        return f"{task_id} was submitted all the same, but a power cut may take it"
+    _unreserve(spool, task_id)
+    return "nothing was submitted"
 
 
 def _unreserve(spool: Spool, task_id: str) -> None:
