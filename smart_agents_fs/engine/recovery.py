@@ -30,13 +30,21 @@ def recover(spool: Spool, task_id: str, settings: Settings) -> str:
     job = jsonio.load_or_none(spool.job(layout.RUNNING, task_id)) or {}
     attempt = runs.current_attempt(spool, task_id)
     end = jsonio.load_or_none(spool.attempt(task_id, attempt, "end.json"))
+    started = jsonio.load_or_none(spool.attempt(task_id, attempt, "attempt.json")) or {}
+    if end is None and not was_started(spool, task_id):
+        return _undo_claim(spool, task_id, job)
+    # Also with an end record: its runner may have died between that and its own sweep.
+    left = _sweep(started)
     if end is None:
-        started = spool.attempt(task_id, attempt, "attempt.json")
-        if not os.path.lexists(started):
-            return _undo_claim(spool, task_id, job)
-        end = _end_lost(spool, task_id, job, attempt, jsonio.load_or_none(started) or {}, settings)
+        end = _end_lost(spool, task_id, job, attempt, started, left, settings)
     audit.note(spool, "recover", task_id, attempt=attempt, outcome=end["outcome"])
     return ending.finish(spool, task_id, job, end, settings)
+
+
+def was_started(spool: Spool, task_id: str) -> bool:
+    """Whether the current attempt of a task has begun, or has even ended, wherever its job file stands."""
+    attempt = runs.current_attempt(spool, task_id)
+    return any(os.path.lexists(spool.attempt(task_id, attempt, name)) for name in ("attempt.json", "end.json"))
 
 
 def _undo_claim(spool: Spool, task_id: str, job: dict[str, Any]) -> str:
@@ -48,12 +56,23 @@ def _undo_claim(spool: Spool, task_id: str, job: dict[str, Any]) -> str:
     return ending.end_unrun(spool, task_id, job, "cancelled", "cancelled", ending.cancel_message(request))
 
 
-def _end_lost(
-    spool: Spool, task_id: str, job: dict[str, Any], attempt: int, started: dict[str, Any], settings: Settings
-) -> dict[str, Any]:
-    """End what the attempt left alive, and write the end record that its runner did not live to write."""
+def _sweep(started: dict[str, Any]) -> list[int]:
+    """End what an attempt left alive; returns the pids that are still there."""
     token = started.get("token") or ""
-    left = tree.end_with_token(token) if token and started.get("boot_id") == process.boot_id() else []
+    return tree.end_with_token(token) if token and started.get("boot_id") == process.boot_id() else []
+
+
+def _end_lost(
+    spool: Spool,
+    task_id: str,
+    job: dict[str, Any],
+    attempt: int,
+    started: dict[str, Any],
+    left: list[int],
+    settings: Settings,
+) -> dict[str, Any]:
+    """Write the end record that the runner of an attempt did not live to write."""
+    token = started.get("token") or ""
     report = _report(spool, task_id, job, attempt, settings)
     begun = started.get("started_at")
     end = end_record(

@@ -259,9 +259,12 @@ class Supervisor:
                 store.move(self.spool, task.id, layout.PENDING, layout.RUNNING)
             except FileNotFoundError:
                 return True  # cancelled or moved by its owner
+            if recovery.was_started(self.spool, task.id):  # a power cut took the claim, and not the start
+                self._recover(task.id)
+                return True
             try:
                 self.start_runner(self.spool, task.id, runs.current_attempt(self.spool, task.id), lock)
-            except OSError:
+            except (OSError, SmartAgentsError):
                 store.move(self.spool, task.id, layout.RUNNING, layout.PENDING)
                 raise
         self.running[task.id] = task.type
