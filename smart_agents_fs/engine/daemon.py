@@ -14,13 +14,14 @@ from smart_agents_fs.engine import machine
 from smart_agents_fs.engine.locks import Singleton
 from smart_agents_fs.engine.supervisor import Supervisor
 from smart_agents_fs.engine.watch import Watcher
-from smart_agents_fs.errors import SpoolUnusable
+from smart_agents_fs.errors import SmartAgentsError, SpoolUnusable
 from smart_agents_fs.spool import clock, jsonio, layout, process
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.tasklock import TaskLock
 from smart_agents_fs.starter import scrubbed
 
 LITTER_S = 3600.0
+AFTER_AN_ERROR_S = 1.0
 PATIENCE_S = 2.0  #: for one that is just leaving, or handing over
 
 
@@ -45,9 +46,7 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         signal.signal(signal.SIGCHLD, self._on_child)
-        layout.repair(self.spool)
-        self._tidy()
-        jsonio.replace(self.spool.supervisor("version"), __version__, self.spool.tmp, durable=False)
+        self._begin()
         self._say(f"supervisor {os.getpid()} begins")
         try:
             self.supervisor.watched = self._watcher.start()
@@ -58,19 +57,30 @@ class Daemon:
             self._say(f"supervisor {os.getpid()} ends")
         return True
 
+    def _begin(self) -> None:
+        """Make the spool whole and tidy; a full disk stops neither this supervisor nor what can be done on it."""
+        try:
+            layout.repair(self.spool)
+            self._tidy()
+            jsonio.replace(self.spool.supervisor("version"), __version__, self.spool.tmp, durable=False)
+        except (OSError, SmartAgentsError) as error:
+            self._say(f"cannot tidy the spool: {error}")
+
     def _loop(self) -> None:
         busy = time.monotonic()
         names: set[str] = set()
         while not self._stop:
-            self.supervisor.tick(time.time(), names)
+            whole = tick_whatever_happens(self.supervisor, names)
             reap()
+            if not whole and not os.path.isdir(self.spool.root):
+                return
             if not self.supervisor.idle:
                 busy = time.monotonic()
             idle_exit = self.supervisor.settings["supervisor.idle_exit_s"]
             left = busy + idle_exit - time.monotonic()
-            if self._hands_over() or (self.supervisor.idle and left <= 0 and self._leave()):
+            if self._hands_over() or (whole and self.supervisor.idle and left <= 0 and self._leave()):
                 return
-            pause = self.supervisor.next_look_s(time.time())
+            pause = self.supervisor.next_look_s(time.time()) if whole else AFTER_AN_ERROR_S
             names = self._wait(min(pause, max(0.05, left)) if self.supervisor.idle else pause)
 
     def _wait(self, pause: float) -> set[str]:
@@ -139,6 +149,17 @@ def start_runner(spool: Spool, task_id: str, attempt: int, lock: TaskLock) -> No
         os.posix_spawn(command[0], command, environ, setsid=True)
     finally:
         os.set_inheritable(lock.fd, False)
+
+
+def tick_whatever_happens(supervisor: Supervisor, names: set[str] | frozenset[str]) -> bool:
+    """One round of the supervisor; false when the disk did not let it end, and then it has to list everything."""
+    try:
+        supervisor.tick(time.time(), names)
+    except (OSError, SmartAgentsError) as error:
+        print(clock.stamp(), f"cannot look after the spool: {error}", file=sys.stderr, flush=True)
+        supervisor.look_at_everything()
+        return False
+    return True
 
 
 def reap() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from smart_agents_fs import __version__
 from smart_agents_fs.engine.admission import Limits
 from smart_agents_fs.engine.machine import Snapshot
+from smart_agents_fs.errors import SpoolUnusable
 from smart_agents_fs.spool import clock, jsonio, process
 from smart_agents_fs.spool.layout import Spool
 
@@ -46,5 +47,5 @@ def write(
     }
     try:
         jsonio.replace(spool.supervisor("status.json"), jsonio.dumps(record), spool.tmp, durable=False)
-    except OSError:
+    except (OSError, SpoolUnusable):
         return

@@ -15,7 +15,7 @@ import sys
 import time
 
 from smart_agents_fs import settings as settings_module
-from smart_agents_fs.engine import tree
+from smart_agents_fs.engine import patience, tree
 from smart_agents_fs.engine.agents import agent_for
 from smart_agents_fs.engine.agents.base import (
     Agent,
@@ -27,10 +27,18 @@ from smart_agents_fs.engine.agents.base import (
     Report,
 )
 from smart_agents_fs.engine.attempt_end import Stop, end_record, stopped
+from smart_agents_fs.errors import SpoolUnusable
 from smart_agents_fs.spool import audit, clock, ending, jsonio, layout, process, runs, store
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.task import Task
 from smart_agents_fs.spool.words import Outcome
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
+    Value = TypeVar("Value")
 
 LOOK_S = 0.2  #: between two looks at the agent's output and at `cancel`
 FIRST_LOOK_S = 0.03  #: the same in the first second: short tasks should not wait
@@ -57,7 +65,7 @@ class Runner:
         """Do the attempt and return the state in which the task then is."""
         home = os.path.expanduser("~")
         cwd = self.task.cwd or self.task.project_dir or home
-        os.makedirs(self.spool.attempt(self.task_id, self.attempt), 0o700, exist_ok=True)
+        self._patiently(lambda: os.makedirs(self.spool.attempt(self.task_id, self.attempt), 0o700, exist_ok=True))
         try:
             agent = agent_for(self.task, self.settings, cwd, home)
             launch = self._prepare(agent, cwd)
@@ -67,8 +75,9 @@ class Runner:
         self._record_start(launch, durable=self.durable and not agent.repeatable)
         tree.adopt_orphans()
         reader = agent.reader(self.task, cwd)
+        files = self._patiently(lambda: self._files(launch.stdin))
         try:
-            child = self._start(launch, cwd)
+            child = self._start(launch, cwd, files)
         except OSError as error:
             what = f"cannot start {launch.argv[0]}: {(error.strerror or str(error)).lower()}"
             return self._end(self._refused(AgentUnavailable("agent_missing", what)), None, launch.not_enforced)
@@ -105,17 +114,44 @@ class Runner:
             "started_at": clock.stamp(self.started),
         }
         path = self.spool.attempt(self.task_id, self.attempt, "attempt.json")
-        jsonio.replace(path, jsonio.dumps(record), self.spool.tmp, durable=durable)
-        if durable:
-            jsonio.sync_directory(self.spool.run(self.task_id))
 
-    def _start(self, launch: Launch, cwd: str) -> int:
+        def write() -> None:
+            jsonio.replace(path, jsonio.dumps(record), self.spool.tmp, durable=durable)
+            if durable:
+                jsonio.sync_directory(self.spool.run(self.task_id))
+
+        if child is None:
+            self._patiently(write)
+            return
+        try:
+            write()
+        except (OSError, SpoolUnusable):
+            return  # the agent runs, and its token finds it; a full disk must not end the work
+
+    def _patiently(self, act: Callable[[], Value]) -> Value:
+        return patience.until_written(self.spool, act, what=f"{self.task_id} attempt {self.attempt}")
+
+    def _files(self, stdin: bytes) -> tuple[int, int, int]:
+        """What the agent reads and where it writes: descriptors of its three standard streams."""
+        folder = self.spool.attempt(self.task_id, self.attempt)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        opened: list[int] = []
+        try:
+            opened.append(self._stdin(stdin))
+            opened.append(os.open(f"{folder}/stdout.log", flags, 0o600))
+            opened.append(os.open(f"{folder}/stderr.log", flags, 0o600))
+        except OSError:
+            for fd in opened:
+                os.close(fd)
+            raise
+        return opened[0], opened[1], opened[2]
+
+    def _start(self, launch: Launch, cwd: str, files: tuple[int, int, int]) -> int:
         """Start the agent in a session of its own and return its pid.
 
         Without `subprocess`, which would cost each runner a megabyte and the agent three milliseconds. Nothing
         but the three descriptors reaches the agent: every other one of ours is closed by exec.
         """
-        folder = self.spool.attempt(self.task_id, self.attempt)
         environ = dict(launch.env) | {
             "SA_TASK_ID": self.task_id,
             "SA_SPOOL_DIR": self.spool.root,
@@ -124,11 +160,7 @@ class Runner:
             "SA_SESSION_ID": self.task.session_id or "",
             tree.TOKEN: self.token,
         }
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        out = os.open(f"{folder}/stdout.log", flags, 0o600)
-        err = os.open(f"{folder}/stderr.log", flags, 0o600)
-        given = self._stdin(launch.stdin)
-        actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate((given, out, err))]
+        actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(files)]
         ignored = (signal.SIGPIPE, signal.SIGXFSZ)  # by Python itself; the agent is to start as from a shell
         try:
             os.chdir(cwd)  # posix_spawn knows no other way to start it there
@@ -137,20 +169,24 @@ class Runner:
             )
         finally:
             os.chdir("/")
-            for fd in (out, err, given):
+            for fd in files:
                 os.close(fd)
 
     def _stdin(self, data: bytes) -> int:
         """A descriptor from which the agent reads `data`: a file without a name, so that nobody has to feed it."""
         if not data:
             return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        part = f"{self.spool.tmp}/{os.getpid()}-{self.token}"
+        part = f"{self.spool.tmp}/{os.getpid()}-{os.urandom(6).hex()}"
         fd = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        os.unlink(part)
-        view = memoryview(data)
-        while view:
-            view = view[os.write(fd, view) :]
-        os.lseek(fd, 0, os.SEEK_SET)
+        try:
+            os.unlink(part)
+            view = memoryview(data)
+            while view:
+                view = view[os.write(fd, view) :]
+            os.lseek(fd, 0, os.SEEK_SET)
+        except OSError:
+            os.close(fd)
+            raise
         return fd
 
     def _watch(self, child: int, reader: Reader, agent: Agent) -> Stop | None:
@@ -229,7 +265,7 @@ class Runner:
         try:
             runs.write_progress(self.spool, self.task_id, record)
             audit.append(self.spool.attempt(self.task_id, self.attempt, "events.jsonl"), record)
-        except OSError:
+        except (OSError, SpoolUnusable):
             return  # a full disk must not end the work
 
     def _report(self, reader: Reader, exit_code: int, stop: Stop | None) -> Report:
@@ -252,9 +288,20 @@ class Runner:
         end = end_record(report, self.attempt, self.token, exit_code, self.started, time.time())
         end["not_enforced"] = [*self.task.not_enforced, *not_enforced]
         end["left_processes"] = left or []
-        end = ending.record_end(self.spool, self.task_id, self.attempt, end, durable=self.durable)
+        recorded = self._patiently(
+            lambda: ending.record_end(self.spool, self.task_id, self.attempt, end, durable=self.durable)
+        )
         tree.end_descendants()
-        return ending.finish(self.spool, self.task_id, self.job, end, self.settings)
+        return self._patiently(self._finisher(recorded))
+
+    def _finisher(self, end: dict[str, Any]) -> Callable[[], str]:
+        def finish() -> str:
+            state = store.state_of(self.spool, self.task_id)
+            if state is not None and state != layout.RUNNING:  # the move was made before the disk refused
+                return state
+            return ending.finish(self.spool, self.task_id, self.job, end, self.settings)
+
+        return finish
 
 
 def main(words: list[str]) -> int:

@@ -92,6 +92,14 @@ class Supervisor:
         limit = 2.0 if self.running else RESCAN_S
         return max(0.05, min([limit, *times]))
 
+    def look_at_everything(self) -> None:
+        """Trust no event and no listing so far: the next round lists `pending/`, and makes whole what is missing."""
+        self._scanned = -RESCAN_S
+        try:
+            layout.repair(self.spool)
+        except OSError:
+            return  # said by the round that failed
+
     def settle_after_boot(self) -> None:
         """Make again what a power cut took of recent endings: results, and notices that are missing or empty."""
         oldest = time.time() - 86_400
