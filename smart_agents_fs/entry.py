@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from smart_agents_fs import streams
 from smart_agents_fs.errors import SmartAgentsError, SpoolUnusable
 
 TYPE_CHECKING = False
@@ -15,11 +16,10 @@ if TYPE_CHECKING:
 def run(words: list[str]) -> int:
     """The exit code of `sa-spool WORDS`."""
     verb = words[0] if words else ""
-    _speak_utf8()
+    streams.prepare()
     try:
         code = _answer(verb, words)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
         return code
     except SmartAgentsError as error:
         return complain(error, as_json="--json" in _options(words))
@@ -29,8 +29,10 @@ def run(words: list[str]) -> int:
     except OSError as error:
         if _is_inner(words):
             raise  # for the log
-        _give_up_stdout()
-        return complain(_unexpected(error), as_json=False)
+        unwritable = error.filename is None
+        if unwritable:
+            _give_up_stdout()
+        return complain(_unexpected(error), as_json=not unwritable and "--json" in _options(words))
     except KeyboardInterrupt:
         return 130
 
@@ -65,13 +67,6 @@ def _options(words: list[str]) -> list[str]:
 def _is_inner(words: list[str]) -> bool:
     """Whether this is one of our own processes, whose stderr is a log."""
     return words[:1] in (["hook"], ["runner"]) or words[:2] == ["supervise", "--detached"]
-
-
-def _speak_utf8() -> None:
-    """What we print is UTF-8 whatever the locale says: JSON has to be, and titles have marks in them."""
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
 
 
 def _give_up_stdout() -> None:

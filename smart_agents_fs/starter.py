@@ -6,6 +6,7 @@ Standard library alone: hooks and `submit` call it. Publish first, look second (
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
 
@@ -50,7 +51,9 @@ def ensure_supervisor(spool: Spool) -> None:
     """
     if tasklock.is_held(spool.supervisor("lock")) and not _ask_an_older_one_to_leave(spool):
         return
-    fd = os.open(spool.supervisor("starting"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    fd = _above_the_streams(
+        os.open(spool.supervisor("starting"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    )
     try:
         if tasklock.try_flock(fd):
             os.set_inheritable(fd, True)
@@ -104,6 +107,15 @@ def scrubbed(environ: dict[str, str]) -> dict[str, str]:
         for name, value in environ.items()
         if name not in _PRIVATE and name not in _PRIVATE_TOO and not name.startswith(_PRIVATE_PREFIXES)
     }
+
+
+def _above_the_streams(fd: int) -> int:
+    """`fd`, or a copy of it when it took the place of a standard stream that the caller has closed."""
+    if fd > 2:
+        return fd
+    copy = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+    os.close(fd)
+    return copy
 
 
 def _command() -> list[str]:

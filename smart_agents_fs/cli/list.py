@@ -35,8 +35,9 @@ def run(
             project=sessions.project_of(os.path.expanduser(project)) if project else None,
             limit=limit,
         )
+    remarks = _remarks(spool, found, limit, everything=everything)
     print(rendering.json_array(found) if as_json else "\n".join(rendering.listing(found, time.time())))
-    for line in _remarks(spool, found, limit, everything=everything):
+    for line in remarks:
         print(line, file=sys.stderr)
     return 0
 
@@ -48,6 +49,9 @@ def rejected(spool: Spool) -> int:
 
 def _remarks(spool: Spool | None, found: Sequence[dict[str, Any]], limit: int, *, everything: bool) -> list[str]:
     remarks = []
+    dropped = place.wake(spool) if spool is not None else 0
+    if dropped:
+        remarks.append(f"{dropped} dropped file{'s wait' if dropped > 1 else ' waits'} to be taken in; look again")
     if len(found) >= limit:
         remarks.append(f"Only {limit} are shown; --limit N shows more{'' if everything else ', --all older ones'}")
     count = rejected(spool) if spool is not None else 0

@@ -34,7 +34,9 @@ def run(words: list[str]) -> int:
     values, rest = parse(words, OPTIONS, "status")
     if len(rest) != 1:
         raise UsageError("status: name one task: sa-spool status ID; `sa-spool list` shows them")
-    status = view.status(*place.with_task(rest[0]))
+    spool, task_id = place.with_task(rest[0])
+    place.wake(spool)
+    status = view.status(spool, task_id)
     print(jsonio.dumps(status) if values.get("json") else "\n".join(lines(status)))
     return 0
 

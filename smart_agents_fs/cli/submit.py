@@ -11,7 +11,7 @@ import sys
 from smart_agents_fs import settings as settings_module
 from smart_agents_fs import starter
 from smart_agents_fs.cli.words import Option, duration, number, pair, parse, whole
-from smart_agents_fs.errors import InvalidJob, SmartAgentsError, UsageError
+from smart_agents_fs.errors import InvalidJob, SmartAgentsError, SpoolUnusable, UsageError
 from smart_agents_fs.spool import fields, layout, store, submission
 
 TYPE_CHECKING = False
@@ -98,7 +98,12 @@ def run(words: list[str]) -> int:
 
         print(jsonio.dumps(view.status(spool, task_id)))
     else:
-        print(task_id)
+        try:
+            print(task_id, flush=True)
+        except OSError as error:
+            raise SpoolUnusable(
+                f"{task_id} is accepted, and its id could not be written: {(error.strerror or '').lower()}"
+            ) from None
     return 0
 
 

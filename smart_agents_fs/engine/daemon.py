@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import queue
 import signal
-import sys
 import time
 
 from smart_agents_fs import __version__, environment
 from smart_agents_fs import settings as settings_module
-from smart_agents_fs.engine import machine
+from smart_agents_fs.engine import log, machine
 from smart_agents_fs.engine.locks import Singleton
 from smart_agents_fs.engine.supervisor import Supervisor
 from smart_agents_fs.engine.watch import Watcher
 from smart_agents_fs.errors import SmartAgentsError, SpoolUnusable
-from smart_agents_fs.spool import clock, jsonio, layout, process
+from smart_agents_fs.spool import jsonio, layout, process
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.tasklock import TaskLock
 from smart_agents_fs.starter import scrubbed
@@ -47,14 +46,14 @@ class Daemon:
             signal.signal(number, self._on_signal)
         signal.signal(signal.SIGCHLD, self._on_child)
         self._begin()
-        self._say(f"supervisor {os.getpid()} begins")
+        log.say(f"supervisor {os.getpid()} begins")
         try:
             self.supervisor.watched = self._watcher.start()
             self._loop()
         finally:
             self._watcher.stop()
             self._lock.release()
-            self._say(f"supervisor {os.getpid()} ends")
+            log.say(f"supervisor {os.getpid()} ends")
         return True
 
     def _begin(self) -> None:
@@ -64,7 +63,7 @@ class Daemon:
             self._tidy()
             jsonio.replace(self.spool.supervisor("version"), __version__, self.spool.tmp, durable=False)
         except (OSError, SmartAgentsError) as error:
-            self._say(f"cannot tidy the spool: {error}")
+            log.say(f"cannot tidy the spool: {error}")
 
     def _loop(self) -> None:
         busy = time.monotonic()
@@ -108,7 +107,7 @@ class Daemon:
             os.unlink(self.spool.supervisor("handover"))
         except FileNotFoundError:
             return False
-        self._say(f"supervisor {os.getpid()} hands over to a newer version")
+        log.say(f"supervisor {os.getpid()} hands over to a newer version")
         return True
 
     def _tidy(self) -> None:
@@ -133,9 +132,6 @@ class Daemon:
     def _on_child(self, _number: int, _frame: object) -> None:
         self._wakes.put(None)
 
-    def _say(self, text: str) -> None:
-        print(clock.stamp(), text, file=sys.stderr, flush=True)
-
 
 def start_runner(spool: Spool, task_id: str, attempt: int, lock: TaskLock) -> None:
     """Start the runner of one attempt, which inherits the task's lock, in a session of its own."""
@@ -156,7 +152,7 @@ def tick_whatever_happens(supervisor: Supervisor, names: set[str] | frozenset[st
     try:
         supervisor.tick(time.time(), names)
     except (OSError, SmartAgentsError) as error:
-        print(clock.stamp(), f"cannot look after the spool: {error}", file=sys.stderr, flush=True)
+        log.say(f"cannot look after the spool: {error}")
         supervisor.look_at_everything()
         return False
     return True

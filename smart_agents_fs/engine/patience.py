@@ -7,11 +7,11 @@ has no space has to make some, and then everything goes on by itself. Standard l
 from __future__ import annotations
 
 import os
-import sys
 import time
 
+from smart_agents_fs.engine import log
 from smart_agents_fs.errors import SpoolUnusable
-from smart_agents_fs.spool import clock, layout
+from smart_agents_fs.spool import layout
 from smart_agents_fs.spool.layout import Spool
 
 TYPE_CHECKING = False
@@ -40,7 +40,7 @@ def until_written(spool: Spool, act: Callable[[], Value], *, what: str) -> Value
             if missing >= MISSING or not os.path.isdir(spool.root):
                 raise
             if pause == FIRST_S:
-                _say(f"{what} waits until the spool can be written: {error}")
+                log.say(f"{what} waits until the spool can be written: {error}")
         _repair(spool)
         time.sleep(pause)
         pause = min(LONGEST_S, pause * 2)
@@ -50,11 +50,4 @@ def _repair(spool: Spool) -> None:
     try:
         layout.repair(spool)
     except OSError:
-        return
-
-
-def _say(text: str) -> None:
-    try:
-        print(clock.stamp(), text, file=sys.stderr, flush=True)
-    except OSError:  # the log is on the same disk
         return

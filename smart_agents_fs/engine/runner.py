@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 
 from smart_agents_fs import settings as settings_module
-from smart_agents_fs.engine import patience, tree
+from smart_agents_fs.engine import log, patience, tree
 from smart_agents_fs.engine.agents import agent_for
 from smart_agents_fs.engine.agents.base import (
     Agent,
@@ -315,7 +314,7 @@ def main(words: list[str]) -> int:
         signal.signal(number, _carry_on)
     spool = Spool(os.environ["SA_SPOOL_DIR"])
     state = Runner(spool, task_id, attempt, settings_module.load()).run()
-    print(clock.stamp(), task_id, f"attempt {attempt}", state, file=sys.stderr)
+    log.say(f"{task_id} attempt {attempt} {state}")
     return 0 if state != layout.RUNNING else 1
 
 

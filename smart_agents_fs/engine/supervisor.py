@@ -7,13 +7,12 @@ runner: a runner is another program, started holding the task's lock.
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from smart_agents_fs import settings as settings_module
-from smart_agents_fs.engine import admission, intake, recovery, report
+from smart_agents_fs.engine import admission, intake, log, recovery, report
 from smart_agents_fs.engine.machine import Snapshot
 from smart_agents_fs.errors import SmartAgentsError
 from smart_agents_fs.settings import Settings
@@ -129,7 +128,7 @@ class Supervisor:
         try:
             self.settings = self.load_settings()
         except SmartAgentsError as error:
-            print(clock.stamp(), f"settings not changed: {error}", file=sys.stderr)
+            log.say(f"settings not changed: {error}")
 
     def _take_in(self, now: float, names: set[str]) -> None:
         """Look at what is new: the named files, or all of them when a listing is due (I6)."""
@@ -155,13 +154,13 @@ class Supervisor:
         try:
             found = intake.take_in(self.spool, name, self.settings)
         except OSError as error:
-            print(clock.stamp(), f"cannot take in {name}: {error}", file=sys.stderr)
+            log.say(f"cannot take in {name}: {error}")
             self.look_again.add(name)
             return
         if isinstance(found, intake.Later):
             self.look_again.add(name)
         elif isinstance(found, intake.Rejected):
-            print(clock.stamp(), f"rejected {name}: {found.reason}", file=sys.stderr)
+            log.say(f"rejected {name}: {found.reason}")
         elif found is not None:
             task = found.task
             not_before = max(task.not_before or 0.0, runs.not_before(self.spool, task.id))
@@ -181,8 +180,10 @@ class Supervisor:
                         self._recover(task_id)
                 elif task_id not in self.running:
                     self.running[task_id] = self._type_of(task_id)
+            except FileNotFoundError:  # moved here by hand: it has no run folder, and so no lock
+                os.makedirs(self.spool.run(task_id), 0o700, exist_ok=True)
             except (OSError, SmartAgentsError) as error:
-                print(clock.stamp(), f"cannot recover {task_id} yet: {error}", file=sys.stderr)
+                log.say(f"cannot recover {task_id} yet: {error}")
 
     def _recover(self, task_id: str) -> None:
         started = os.path.lexists(
@@ -190,7 +191,7 @@ class Supervisor:
         )
         state = recovery.recover(self.spool, task_id, self.settings)
         self.running.pop(task_id, None)
-        print(clock.stamp(), f"recovered {task_id}: {state}", file=sys.stderr)
+        log.say(f"recovered {task_id}: {state}")
         if state == layout.PENDING:
             if not started:
                 self._false_starts[task_id] = self._false_starts.get(task_id, 0) + 1
@@ -215,7 +216,7 @@ class Supervisor:
                     del self.waiting[task_id]
             except (OSError, SmartAgentsError) as error:
                 item.reason = f"the spool, which cannot be written: {error}"
-                print(clock.stamp(), f"cannot start {task_id} yet: {error}", file=sys.stderr)
+                log.say(f"cannot start {task_id} yet: {error}")
 
     def _why_not_yet(self, item: Waiting, now: float, limits: admission.Limits) -> str:
         """Why a task must wait, in words; empty when it may start now."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from watchdog.events import FileClosedEvent, FileCreatedEvent, FileSystemEvent, FileSystemEventHandler
 
+from smart_agents_fs.engine import log
 from smart_agents_fs.spool import layout
 from smart_agents_fs.spool.layout import Spool
 
@@ -42,7 +43,7 @@ class Watcher:
                 observer.schedule(_Handler(self._wake, named=False), directory, event_filter=kinds)
             observer.start()
         except OSError as error:
-            print(f"cannot watch the spool, so it is polled: {error}", file=sys.stderr)
+            log.say(f"cannot watch the spool, so it is polled: {error}")
             return False
         self._observer = observer
         return True
@@ -74,7 +75,7 @@ def _observer() -> Any:
         from watchdog.observers.inotify import InotifyEmitter, InotifyObserver
         from watchdog.observers.inotify_c import InotifyConstants, Mask
     except ImportError as error:  # a watchdog that has changed below its public face
-        print(f"cannot watch the spool, so it is polled: {error}", file=sys.stderr)
+        log.say(f"cannot watch the spool, so it is polled: {error}")
         return None
 
     class NarrowEmitter(InotifyEmitter):
@@ -90,5 +91,5 @@ def _observer() -> Any:
     try:
         return NarrowObserver()
     except OSError as error:
-        print(f"cannot watch the spool, so it is polled: {error}", file=sys.stderr)
+        log.say(f"cannot watch the spool, so it is polled: {error}")
         return None

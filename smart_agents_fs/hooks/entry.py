@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 
+from smart_agents_fs import streams
 from smart_agents_fs.hooks.call import Call
 
 TYPE_CHECKING = False
@@ -36,7 +37,7 @@ def run(words: list[str]) -> int:
 
 def answer(words: list[str]) -> None:
     """Read the event from stdin and let its module answer it; silent inside tasks, subagents and with SA_DISABLE."""
-    _open_missing_streams()
+    streams.fill()
     raw = _read_stdin()
     if os.environ.get("SA_TASK_ID") or os.environ.get("SA_DISABLE", "0") not in ("", "0"):
         return
@@ -47,15 +48,6 @@ def answer(words: list[str]) -> None:
     call = Call(said, hook_pid)
     if call.session_id:
         importlib.import_module(f"smart_agents_fs.hooks.{EVENTS[words[0]]}").run(call)
-
-
-def _open_missing_streams() -> None:
-    """Put /dev/null where stdin, stdout or stderr is closed, or the next file we open would take its place."""
-    for fd in (0, 1, 2):
-        try:
-            os.fstat(fd)
-        except OSError:
-            os.open(os.devnull, os.O_RDONLY)  # the lowest free number: this one. Read only, so nothing seems told
 
 
 def _read_stdin() -> bytes:
