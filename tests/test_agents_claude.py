@@ -268,7 +268,10 @@ def test_an_exit_code_that_contradicts_the_result_is_a_failure(client: str) -> N
         (
             "not-logged-in",
             "not_logged_in",
-            "Claude Code is not logged in; run `claude` once and log in, or set ANTHROPIC_API_KEY, `sa-spool stop` and submit again",
+            (
+                "Claude Code is not logged in; run `claude` once and log in, or set ANTHROPIC_API_KEY, "
+                "`sa-spool stop` and submit again"
+            ),
         ),
         (
             "invalid-key",

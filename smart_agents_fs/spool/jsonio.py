@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LIMIT = 1024 * 1024  #: bytes that any of our JSON files may have
 DEPTH = 64  #: levels of nesting that a file of somebody else may have
+DIGITS = 4300  #: digits that a whole number may have; Python itself reads no more
 _ESCAPES = {code: f"\\u{code:04x}" for code in (*range(32), 0x7F, 0x2028, 0x2029)}
 _ESCAPES |= {ord('"'): '\\"', ord("\\"): "\\\\", 8: "\\b", 9: "\\t", 10: "\\n", 12: "\\f", 13: "\\r"}
 
@@ -37,6 +38,7 @@ def dumps(value: Any, level: int = 0) -> str:
     """`value` as JSON: one line per field of the outermost object, so that `cat` reads well.
 
     The standard encoder costs the `re` and `enum` imports, which is half of what a submission may take.
+    Raises TypeError or ValueError, in words for the user, for what is no JSON.
     """
     if isinstance(value, str):
         return '"' + value.translate(_ESCAPES) + '"'
@@ -45,14 +47,14 @@ def dumps(value: Any, level: int = 0) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
-        return int.__repr__(value)
+        return _digits(value)
     if isinstance(value, float):
         text = float.__repr__(value)
         if text in ("inf", "-inf", "nan"):
             raise ValueError(f"{text} is not a JSON number")
         return text
     if isinstance(value, dict):
-        fields = [f"{dumps(str(key))}: {dumps(item, level + 1)}" for key, item in value.items()]
+        fields = [f"{_key(key)}: {dumps(item, level + 1)}" for key, item in value.items()]
         if level or not fields:
             return "{" + ", ".join(fields) + "}"
         return "{\n  " + ",\n  ".join(fields) + "\n}"
@@ -75,15 +77,34 @@ def loads(data: bytes) -> Any:
     if not text.strip():
         raise Unreadable("empty")
     try:
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_number)
+        value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_number, parse_int=_whole)
     except json.JSONDecodeError as error:
         raise Unreadable(f"not JSON: {error.msg.lower()} at line {error.lineno}, column {error.colno}") from None
     except RecursionError:
         raise Unreadable(f"nested deeper than {DEPTH} levels") from None
     except ValueError as error:
         raise Unreadable(str(error)) from None
-    _check(value, DEPTH)
+    check(value)
     return value
+
+
+def check(value: Any, depth: int = DEPTH) -> None:
+    """Return if what `loads` asks of nesting and text holds for `value`, which may go `depth` levels deep.
+
+    Raises Unreadable with the reason.
+    """
+    if depth <= 0 and isinstance(value, (dict, list, tuple)):
+        raise Unreadable(f"nested deeper than {DEPTH} levels")
+    if isinstance(value, str):
+        if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise Unreadable("text with a lone surrogate: not UTF-8")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            check(key, depth - 1)
+            check(item, depth - 1)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            check(item, depth - 1)
 
 
 def read(path: str, *, limit: int = LIMIT) -> bytes:
@@ -238,16 +259,29 @@ def _number(text: str) -> float:
     return number
 
 
-def _check(value: Any, depth: int) -> None:
-    if depth <= 0 and isinstance(value, (dict, list)):
-        raise Unreadable(f"nested deeper than {DEPTH} levels")
-    if isinstance(value, str):
-        if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
-            raise Unreadable("text with a lone surrogate: not UTF-8")
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            _check(key, depth - 1)
-            _check(item, depth - 1)
-    elif isinstance(value, list):
-        for item in value:
-            _check(item, depth - 1)
+def _whole(text: str) -> int:
+    if len(text) > DIGITS:
+        raise ValueError(_too_long(text))
+    return int(text)
+
+
+def _digits(value: int) -> str:
+    if value.bit_length() <= DIGITS * 3:  # every bit is less than a third of a digit
+        return int.__repr__(value)
+    try:
+        text = int.__repr__(value)
+    except ValueError:
+        raise ValueError(f"a whole number has more than {DIGITS} digits") from None
+    if len(text) > DIGITS:
+        raise ValueError(_too_long(text))
+    return text
+
+
+def _too_long(text: str) -> str:
+    return f"the number {text[:20]}… has {len(text.lstrip('-'))} digits, and at most {DIGITS} are read"
+
+
+def _key(key: object) -> str:
+    if not isinstance(key, str):
+        raise TypeError(f"the key {key!r:.40} is no string")
+    return dumps(key)
