@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from smart_agents_fs import settings as settings_module
 from smart_agents_fs import starter
-from smart_agents_fs.errors import SmartAgentsError
+from smart_agents_fs.errors import InvalidJob, SmartAgentsError, TaskNotFound
 from smart_agents_fs.queue_stream import ProgressStream
 from smart_agents_fs.queue_types import (
     BackgroundTask,
@@ -77,8 +78,7 @@ class BackgroundTaskQueue:
 
     def put(self, task: BackgroundTask | str, **fields: Unpack[TaskFields]) -> str:
         """Submit a task that somebody is going to wait for: allowed also when background work is turned off."""
-        whole = BackgroundTask(prompt=task) if isinstance(task, str) else task
-        whole = replace(whole, **fields)
+        whole = replace(_whole(task), **fields)
         task_id = submission.submit(self.spool, job_of(whole), settings_module.load(), via="python")
         with suppress(OSError, SmartAgentsError):  # it is accepted all the same; `waiting_for` says what it lacks
             starter.ensure_supervisor(self.spool)
@@ -86,12 +86,12 @@ class BackgroundTaskQueue:
 
     def get_status(self, task_id: str) -> TaskStatus:
         """The task's status now. Raises TaskNotFound."""
-        found = view.status(self.spool, store.find(self.spool, task_id))
+        found = view.status(self.spool, _find(self.spool, task_id))
         return _status(found, view.result(self.spool, found["id"]) if found["outcome"] else None)
 
     def get_result(self, task_id: str) -> TaskResult | None:
-        """The task's result, None while it has not ended. Raises TaskNotFound."""
-        found = view.result(self.spool, store.find(self.spool, task_id))
+        """The task's result, None while it has not ended. Raises TaskNotFound; SpoolUnusable when it is lost."""
+        found = view.result(self.spool, _find(self.spool, task_id))
         return None if found is None else _result(found)
 
     def stream_progress(self, task_id: str) -> ProgressStream:
@@ -99,14 +99,14 @@ class BackgroundTaskQueue:
 
         The last update says how. Raises TaskNotFound.
         """
-        return ProgressStream(self.spool, store.find(self.spool, task_id))
+        return ProgressStream(self.spool, _find(self.spool, task_id))
 
     def cancel(self, task_id: str, reason: str = "") -> bool:
         """Ask for the end of a task: true when it is cancelled or will be, false when it had ended otherwise.
 
         Returns at once; a running agent gets some seconds to end. Raises TaskNotFound, SpoolUnusable.
         """
-        task_id = store.find(self.spool, task_id)
+        task_id = _find(self.spool, task_id)
         state = cancelling.cancel(self.spool, task_id, via="python", why=reason)
         if state not in layout.ENDED and not tasklock.is_held(self.spool.run(task_id, "lock")):
             with suppress(OSError, SmartAgentsError):  # its runner is dead; recovery brings it to its end
@@ -120,25 +120,32 @@ class BackgroundTaskQueue:
 
 
 def job_of(task: BackgroundTask) -> dict[str, Any]:
-    """The job fields that a task asks for; what it leaves out is not among them."""
+    """The job fields that a task asks for; what it leaves out is not among them.
+
+    Raises InvalidJob for a value of a kind that has no place in a job file; the rest is checked with that.
+    """
+    _check_kind("description", task.description, str, "a string")
+    _check_kind("notify", task.notify, NotificationConfig, "a NotificationConfig")
+    _check_kind("labels", task.labels, Mapping, "a mapping of strings")
+    _check_kind("cwd", task.cwd, str, "a string")
     prompt = task.prompt if task.prompt is not None or task.argv else task.description
-    described = " ".join(task.description.split())
+    described = " ".join((task.description or "").split())
     job: dict[str, Any] = {
         "id": task.id,
         "description": described[:500] or None,
         "prompt": prompt,
-        "argv": list(task.argv) or None,
+        "argv": _listed("argv", task.argv),
         "type": None if task.type is None else str(task.type),
         "agent": task.agent_type,
         "input": task.input,
         "priority": task.priority,
         "estimated_duration_s": task.estimated_duration,
-        "depends_on": list(task.dependencies) or None,
+        "depends_on": _listed("dependencies", task.dependencies),
         "depends_policy": None if task.depends_policy is None else str(task.depends_policy),
-        "created_at": _stamp(task.created_at),
-        "not_before": _stamp(task.not_before),
+        "created_at": _stamp("created_at", task.created_at),
+        "not_before": _stamp("not_before", task.not_before),
         "cwd": task.cwd,
-        "env": list(task.env) or None,
+        "env": _listed("env", task.env),
         "timeout_s": task.timeout,
         "silence_timeout_s": task.silence_timeout,
         "retries": _given(max=task.retries, backoff_s=task.backoff),
@@ -147,7 +154,7 @@ def job_of(task: BackgroundTask) -> dict[str, Any]:
         "notify": _notify(task.notify),
         "session_id": task.session_id,
         "idempotency_key": task.idempotency_key,
-        "labels": dict(task.labels) or None,
+        "labels": dict(task.labels or {}) or None,
     }
     return {name: value for name, value in job.items() if value is not None}
 
@@ -215,8 +222,47 @@ def _error(found: Any) -> TaskError | None:
     return TaskError(kind=str(found["kind"]), message=str(found["message"])) if found else None
 
 
-def _stamp(moment: dt.datetime | None) -> str | None:
-    return None if moment is None else clock.stamp(moment.timestamp())
+def _whole(task: object) -> BackgroundTask:
+    if isinstance(task, str):
+        return BackgroundTask(prompt=task)
+    if not isinstance(task, BackgroundTask):
+        raise InvalidJob(
+            f"a task is a prompt or a BackgroundTask, not {_shown(task)}; write BackgroundTask(prompt=…)"
+        )
+    return task
+
+
+def _find(spool: Spool, task_id: object) -> str:
+    if not isinstance(task_id, str):
+        raise TaskNotFound(f"a task's id is a string, not {_shown(task_id)}")
+    return store.find(spool, task_id)
+
+
+def _check_kind(name: str, value: object, kind: type, wanted: str) -> None:
+    if value is not None and not isinstance(value, kind):
+        raise InvalidJob(f"{name} must be {wanted}, not {_shown(value)}")
+
+
+def _listed(name: str, value: object) -> list[Any] | None:
+    """A sequence as a list, None for an empty one. A string is no list of its letters."""
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable | None):
+        raise InvalidJob(f"{name} must be a list of strings, not {_shown(value)}")
+    return list(value or ()) or None
+
+
+def _stamp(name: str, moment: object) -> str | None:
+    if moment is None:
+        return None
+    try:
+        if isinstance(moment, dt.datetime):
+            return clock.stamp(moment.timestamp())
+    except (ValueError, OverflowError, OSError):
+        pass  # a year that no clock of this machine shows
+    raise InvalidJob(f"{name} must be a datetime, not {_shown(moment)}")
+
+
+def _shown(value: object) -> str:
+    return f"{value!r:.60}"
 
 
 def _time(text: str | None) -> dt.datetime | None:

@@ -120,8 +120,10 @@ def check(key: str, value: Any, where: str = "") -> Any:
         wanted = "" if isinstance(value, bool) else "true or false"
     elif isinstance(default, int):
         low, high = allowed
-        fits = isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
-        wanted = "" if fits else f"a number from {low} to {high}"
+        whole = not key.endswith(("_s", "_percent"))  # durations and shares may have a fraction
+        kinds = int if whole else (int, float)
+        fits = isinstance(value, kinds) and not isinstance(value, bool) and low <= value <= high
+        wanted = "" if fits else f"a {'whole ' if whole else ''}number from {low} to {high}"
     elif isinstance(default, list):
         fits = isinstance(value, list) and all(isinstance(item, str) for item in value)
         wanted = "" if fits else "a list of strings"

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 from waiting import wait_until
 
 from smart_agents_fs import environment
-from smart_agents_fs.engine import tree
+from smart_agents_fs.engine import intake, tree
 from smart_agents_fs.spool import cancelling, layout, process, runs, store
 from smart_agents_fs.spool.layout import Spool
 
@@ -151,6 +152,7 @@ def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Spool:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("SA_SPOOL_DIR", str(tmp_path / "spool"))
     monkeypatch.setenv("SA_CONFIG", str(tmp_path / "config.toml"))
+    monkeypatch.setattr(intake, "now", time.time)  # `stepping.drop` sets it forward
     return layout.open_spool(str(tmp_path / "spool"))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from waiting import wait_until
 
 from smart_agents_fs import settings
-from smart_agents_fs.engine import daemon, machine
+from smart_agents_fs.engine import daemon, intake, machine
 from smart_agents_fs.engine.supervisor import Supervisor
 from smart_agents_fs.spool import jsonio, layout, store, submission
 from smart_agents_fs.spool.layout import Spool
@@ -66,12 +66,16 @@ def submit(spool: Spool, **fields: Any) -> str:
 
 
 def drop(spool: Spool, name: str, content: str | bytes, *, age_s: float = 0.0) -> Path:
-    """Put a file into `pending/` as a person would, last changed `age_s` seconds ago."""
+    """Put a file into `pending/` as a person would, and let `age_s` seconds pass for who takes it in.
+
+    Only time makes a file old: its ctime cannot be set. So the clock of intake goes forward, until the test is over.
+    """
     path = Path(spool.directory(layout.PENDING), name)
     part = Path(spool.tmp, name)
     part.write_bytes(content.encode() if isinstance(content, str) else content)
-    os.utime(part, (time.time() - age_s,) * 2)
     part.rename(path)
+    if age_s:
+        intake.now = lambda: time.time() + age_s
     return path
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -46,6 +47,20 @@ def test_list_shows_value_default_and_source_of_every_key(sa: Program, file: Pat
     assert "limits.max_tasks           = 2 (default 5)  # tasks that may run at once\n" in shown
 
 
+def test_json_may_stand_before_the_verb_and_in_its_place(sa: Program, file: Path) -> None:
+    found = sa.json("config", "list")
+    for words in (
+        ("config", "--json"),
+        ("config", "--json", "list"),
+        ("--json", "config"),
+        ("--json", "config", "list"),
+    ):
+        assert json.loads(sa(*words).stdout) == found
+    assert json.loads(sa("--json", "config", "get", "limits.max_tasks").stdout) == 2
+    assert json.loads(sa("--json", "list").stdout) == []
+    assert json.loads(sa("--json", "status", "zzz", code=3).stdout)["error"]["kind"] == "not_found"
+
+
 def test_set_changes_one_line_and_leaves_the_rest_as_it_was(sa: Program, file: Path) -> None:
     sa("config", "set", "limits.max_tasks", "3")
     assert file.read_text() == OWN.replace("max_tasks = 2 ", "max_tasks = 3 ")
@@ -82,10 +97,19 @@ def test_unset_mends_a_file_with_a_key_that_nobody_knows(sa: Program, file: Path
         (("get", "limits.max_task"), "unknown setting 'limits.max_task'; did you mean limits.max_tasks?"),
         (("unset", "zzz"), "unknown setting 'zzz'; `sa-spool config list` shows every key"),
         (("set", "zzz", "1"), "unknown setting 'zzz'; `sa-spool config list` shows every key"),
-        (("set", "limits.max_tasks", "0"), "limits.max_tasks = 0 does not fit: it takes a number from 1 to 1000"),
-        (("set", "limits.max_tasks", "-1"), "limits.max_tasks = -1 does not fit: it takes a number from 1 to 1000"),
-        (("set", "limits.max_tasks", "nan"), "limits.max_tasks = nan does not fit: it takes a number from 1 to 1000"),
-        (("set", "task.priority", "x"), "task.priority = 'x' does not fit: it takes a number from 1 to 10"),
+        (
+            ("set", "limits.max_tasks", "0"),
+            "limits.max_tasks = 0 does not fit: it takes a whole number from 1 to 1000",
+        ),
+        (
+            ("set", "limits.max_tasks", "-1"),
+            "limits.max_tasks = -1 does not fit: it takes a whole number from 1 to 1000",
+        ),
+        (
+            ("set", "limits.max_tasks", "nan"),
+            "limits.max_tasks = nan does not fit: it takes a whole number from 1 to 1000",
+        ),
+        (("set", "task.priority", "x"), "task.priority = 'x' does not fit: it takes a whole number from 1 to 10"),
         (("set", "notify.wake", "1"), "notify.wake = '1' does not fit: it takes true or false"),
         (("set", "execution", "no"), "execution = 'no' does not fit: it takes one of default, async, blocking"),
         (

@@ -120,6 +120,18 @@ def test_missing_parts_of_the_spool_are_made_again_unless_it_is_only_to_look(pat
     assert os.path.isdir(gone)
 
 
+def test_a_file_in_the_place_of_a_directory_is_named_with_how_to_mend_it(patient: Patient) -> None:
+    place = patient.sa.spool.directory("pending")
+    os.rmdir(place)
+    Path(place).touch()
+    found = patient.check("directories", code=1)
+    assert found["found"] == f"{place} is not a directory, so no task can be kept there"
+    mend, then, _ = found["mend"].partition("; then run doctor again")
+    assert then
+    subprocess.run(["sh", "-c", mend], check=True)
+    assert patient.check("directories")["found"] == "made again: pending"
+
+
 def test_a_machine_without_a_spool_is_given_one_unless_it_is_only_to_look(patient: Patient, tmp_path: Path) -> None:
     place = str(tmp_path / "fresh")
     assert patient.check("spool", "--no-fix", SA_SPOOL_DIR=place)["found"] == (

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
+import time
 from pathlib import Path
 
 import pytest
 from conftest import Program
+from stepping import supervisor
 from waiting import wait_until
 
-from smart_agents_fs.spool import layout, store
+from smart_agents_fs.engine import report
+from smart_agents_fs.spool import layout, store, view
 
 ESCAPES = r"\033[31mred\033[0m \033]0;title\007plain"
 
@@ -54,6 +58,35 @@ def test_the_result_of_a_task_that_runs_is_refused_and_null_in_json(sa: Program)
     assert sa.json("result", task_id, code=5) is None
     sa.let_go()
     sa("wait", task_id)
+
+
+def test_a_result_that_a_power_cut_took_is_made_again_or_said_to_be_missing(sa: Program) -> None:
+    task_id = sa.submit("echo", "done")
+    sa("wait", task_id)
+    path = Path(sa.spool.run(task_id, "result.json"))
+    before = sa.json("result", task_id)
+    path.write_text("")
+    assert sa.json("result", task_id) == before
+    path.unlink()
+    Path(sa.spool.attempt(task_id, 1, "end.json")).unlink()
+    line = f"{task_id} has ended (completed), and its result is missing; `sa-spool logs {task_id}`"
+    assert sa.complaint("result", task_id, code=4) == f"{line} shows what it wrote"
+    assert sa.json("result", task_id, code=4)["error"]["kind"] == "spool"
+
+
+def test_a_waiting_task_beyond_those_that_are_named_is_told_how_many_wait(inside: Program) -> None:
+    tasks = [
+        store.submit(inside.spool, {"argv": ["true"], "not_before": "2099-01-01T00:00:00Z"}, durable=False)
+        for _ in range(report.REASONS + 2)
+    ]
+    supervisor(inside.spool).tick(time.time())
+    with open(inside.spool.supervisor("lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        told = [view.waiting_for(inside.spool, task) for task in tasks]
+    assert told.count(f"its turn: {len(tasks)} tasks wait") == 2
+    assert told.count("its time, 2099-01-01T00:00:00.000Z") == report.REASONS
+    for task in tasks:
+        os.unlink(inside.spool.job("pending", task))
 
 
 def test_what_an_agent_wrote_cannot_drive_the_terminal_unless_raw_is_asked_for(sa: Program) -> None:

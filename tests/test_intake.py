@@ -13,7 +13,7 @@ from stepping import drop, finish, rejected, result, state, submit, supervisor
 
 from smart_agents_fs.engine import intake
 from smart_agents_fs.settings import load
-from smart_agents_fs.spool import fields, ids, sessions, store
+from smart_agents_fs.spool import fields, ids, sessions, store, view
 from smart_agents_fs.spool.layout import Spool
 
 OLD = 60.0  #: seconds: certainly not being written any more
@@ -193,6 +193,137 @@ def test_files_that_wait_for_each_other_are_turned_away_with_the_circle(spool: S
     finish(spool)
     assert rejected(spool)["a.json"] == "cyclic dependency: task_000000000a → task_000000000b → task_000000000a"
     assert len(rejected(spool)) == 2
+
+
+def needs(*others: str, **fields: object) -> str:
+    return json.dumps({"argv": ["true"], "depends_on": [f"task_{other}" for other in others], **fields})
+
+
+@pytest.mark.parametrize("age_s", [0.0, OLD])
+def test_files_named_like_ids_that_wait_for_each_other_are_turned_away_with_the_circle(
+    spool: Spool, age_s: float
+) -> None:
+    drop(spool, "task_2q00000003.json", needs("2q00000004"), age_s=age_s)
+    drop(spool, "task_2q00000004.json", needs("2q00000003"), age_s=age_s)
+    supervisor(spool).tick(time.time())
+    circle = "cyclic dependency: task_2q00000003 → task_2q00000004 → task_2q00000003"
+    assert rejected(spool) == {"task_2q00000003.json": circle, "task_2q00000004.json": circle}
+
+
+def test_a_ring_of_three_by_name_and_by_id_through_a_later_entry_is_turned_away(spool: Spool) -> None:
+    done = submit(spool)
+    finish(spool)
+    drop(spool, "task_2q00000001.json", needs(done[5:], "2q00000002"))
+    drop(spool, "b.json", needs(done[5:], "2q00000003", id="task_2q00000002"))
+    drop(spool, "task_2q00000003.json", needs("2q00000001"))
+    finish(spool)
+    ring = [f"task_2q0000000{number}" for number in (2, 3, 1, 2)]
+    assert rejected(spool) == dict.fromkeys(
+        ["b.json", "task_2q00000001.json", "task_2q00000003.json"], "cyclic dependency: " + " → ".join(ring)
+    )
+
+
+def test_a_file_that_depends_on_its_own_name_is_turned_away(spool: Spool) -> None:
+    drop(spool, "task_2q00000001.json", needs("2q00000001"))
+    supervisor(spool).tick(time.time())
+    assert rejected(spool) == {"task_2q00000001.json": "task_2q00000001 depends on itself"}
+
+
+def test_a_chain_of_old_files_is_accepted_whatever_their_order(spool: Spool) -> None:
+    for number in range(4):
+        drop(spool, f"task_2q0000000{number}.json", needs(f"2q0000000{number + 1}"), age_s=OLD)
+    drop(spool, "last.json", '{"id": "task_2q00000004", "argv": ["true"]}', age_s=OLD)
+    finish(spool)
+    assert rejected(spool) == {}
+    assert len(store.ids_in(spool, "completed")) == 5
+
+
+def test_what_depends_on_a_file_that_is_turned_away_does_not_wait_for_ever(spool: Spool) -> None:
+    drop(spool, "task_2q00000001.json", needs("2q00000002"))
+    drop(spool, "task_2q00000002.json", "{")
+    supervisor(spool).tick(time.time())
+    assert rejected(spool) == {}
+    drop(spool, "later.json", '{"argv": ["true"]}', age_s=OLD)
+    finish(spool)
+    assert rejected(spool)["task_2q00000001.json"] == "it depends on task_2q00000002, which does not exist"
+
+
+def test_an_old_file_that_is_moved_in_waits_for_what_is_dropped_after_it(spool: Spool) -> None:
+    old = drop(spool, "a.part", needs("000000000b"))
+    os.utime(old, (time.time() - OLD,) * 2)
+    old.rename(old.with_name("a.json"))
+    supervisor(spool).tick(time.time())
+    assert rejected(spool) == {}
+    drop(spool, "b.json", '{"id": "task_000000000b", "argv": ["true"]}')
+    finish(spool)
+    assert len(store.ids_in(spool, "completed")) == 2
+
+
+@pytest.mark.parametrize("text", ["{", '{"argv": ["true"], "cwd": "/no/such/place"}'])
+def test_a_file_from_the_future_is_waited_for_and_then_turned_away(spool: Spool, text: str) -> None:
+    path = drop(spool, "x.json", text)
+    os.utime(path, (time.time() + 1e6,) * 2)
+    supervisor(spool).tick(time.time())
+    assert rejected(spool) == {}
+    intake.now = lambda: time.time() + OLD
+    supervisor(spool).tick(time.time())
+    assert list(rejected(spool)) == ["x.json"]
+
+
+def test_the_key_of_a_dropped_file_counts(spool: Spool) -> None:
+    drop(spool, "a.json", '{"argv": ["true"], "idempotency_key": "k"}')
+    finish(spool)
+    task = only(spool, "completed")
+    assert submit(spool, idempotency_key="k") == task
+    drop(spool, "b.json", '{"argv": ["true"], "idempotency_key": "k"}')
+    finish(spool)
+    assert rejected(spool) == {"b.json": f"its key already stands for {task}; leave the key out to run it again"}
+    assert os.listdir(spool.directory("runs")) == [task]
+
+
+def test_a_key_is_claimed_though_its_supervisor_died_before_it_was(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop(spool, "a.json", '{"argv": ["true"], "idempotency_key": "k", "not_before": "2099-01-01T00:00:00Z"}')
+    with monkeypatch.context() as dying:
+        dying.setattr(store, "claim_key", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            supervisor(spool).tick(time.time())
+    supervisor(spool).tick(time.time())
+    assert submit(spool, idempotency_key="k") == only(spool, "pending")
+
+
+@pytest.mark.parametrize("letter", ["x", "é"])
+def test_a_file_with_the_longest_name_is_turned_away_under_a_shorter_one(spool: Spool, letter: str) -> None:
+    name = letter * (250 // len(letter.encode())) + ".json"
+    for _ in range(2):
+        drop(spool, name[6:] if letter == "x" else name, "[]", age_s=OLD)
+        finish(spool)
+    assert list(rejected(spool).values()) == ["not a JSON object"] * 2
+    assert os.listdir(spool.directory("pending")) == []
+
+
+def test_an_accepted_task_whose_file_is_broken_afterwards_ends_as_failed_and_is_told(spool: Spool) -> None:
+    task = submit(spool, session_id="s")
+    broken = {"argv": "true", "prompt": 5, "notify": "loud", "cwd": 7, "session_id": "s", "labels": []}
+    Path(spool.job("pending", task)).write_text(json.dumps(broken))
+    finish(spool)
+    assert rejected(spool) == {}
+    assert state(spool, task) == "failed"
+    message = (
+        "its job file was changed after it was accepted: argv must be a list of strings that starts with a program"
+    )
+    assert result(spool, task)["error"] == {"kind": "invalid_job", "message": f"{message}, not 'true'"}
+    assert os.listdir(spool.mailbox("s", "new")) == [f"{task}.e0.json"]
+    assert view.status(spool, task)["error"]["kind"] == "invalid_job"
+
+
+def test_an_accepted_task_whose_file_is_no_json_any_more_is_turned_away(spool: Spool) -> None:
+    task = submit(spool)
+    Path(spool.job("pending", task)).write_text("[]")
+    drop(spool, "x.json", '{"argv": ["true"]}', age_s=OLD)
+    finish(spool)
+    assert rejected(spool) == {f"{task}.json": "not a JSON object"}
 
 
 def test_a_dropped_file_may_depend_on_one_that_is_dropped_after_it(spool: Spool) -> None:

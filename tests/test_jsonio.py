@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,7 @@ def _kind(fd: int) -> str:
         (b"[NaN]", "NaN is not a JSON number"),
         (b"[1e999]", "the number 1e999 is out of range"),
         (b'"\\ud800"', "text with a lone surrogate: not UTF-8"),
+        (b"[-" + b"7" * 5001 + b"]", f"the number -{'7' * 19}… has 5001 digits, and at most 4300 are read"),
         (b"[" * 100_000, "nested deeper than 64 levels"),
         (b"[" * 65 + b"]" * 65, "nested deeper than 64 levels"),
     ],
@@ -112,6 +114,33 @@ def test_what_the_standard_reader_would_let_through_is_refused(data: bytes, reas
     with pytest.raises(Unreadable) as refused:
         jsonio.loads(data)
     assert str(refused.value) == reason
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ({1: "a", "1": "b"}, "the key 1 is no string"),
+        ([float("nan")], "nan is not a JSON number"),
+        ([float("-inf")], "-inf is not a JSON number"),
+        ({"a": {1}}, "set has no JSON form"),
+        ([b"a"], "bytes has no JSON form"),
+        ([10**4300], f"the number 1{'0' * 19}… has 4301 digits, and at most 4300 are read"),
+        ([10**5000], "a whole number has more than 4300 digits"),
+    ],
+)
+def test_what_would_not_be_read_is_not_written(value: object, reason: str, request: pytest.FixtureRequest) -> None:
+    limit = sys.get_int_max_str_digits()
+    request.addfinalizer(lambda: sys.set_int_max_str_digits(limit))
+    if value == [10**4300]:
+        sys.set_int_max_str_digits(0)  # a program that has taken Python's own limit away
+    with pytest.raises((TypeError, ValueError)) as refused:
+        jsonio.dumps(value)
+    assert str(refused.value) == reason
+
+
+@pytest.mark.parametrize("value", [10**4300 - 1, 1 - 10**4299, [[[0]]]])
+def test_the_longest_number_is_written_and_read(value: object) -> None:
+    assert jsonio.loads(jsonio.dumps(value).encode()) == value
 
 
 def test_neither_link_nor_fifo_nor_folder_is_read(tmp_path: Path) -> None:

@@ -198,7 +198,10 @@ def test_make_install_uses_the_tool_installer_that_is_there(tree: Path, tmp_path
     folder = tmp_path / "tools"
     says = f'case "$*" in *dir*|*environment*) echo "{folder}" ;; *) echo "$*" >>"{tmp_path}/asked" ;; esac\n'
     program(tmp_path / "programs", tool, says)
-    program(folder, "sa-spool", "exit 0\n")
+    program(tmp_path / "smart-agents-fs", "x", "")
+    program(tmp_path / "smart-agents-fs/bin", "sa-spool", "exit 0\n")
+    folder.mkdir()
+    (folder / "sa-spool").symlink_to(tmp_path / "smart-agents-fs/bin/sa-spool")  # as it was installed before
     env = {"HOME": str(tmp_path / "home"), "PATH": f"{tmp_path}/programs:{folder}:{os.defpath}"}
     ended = call([tree / "scripts/install"], env)
     assert ended.returncode == 0, ended.stderr
@@ -215,3 +218,35 @@ def test_make_install_leaves_a_program_that_is_not_ours_alone(tree: Path, tmp_pa
     assert ended.returncode == 1
     assert "is there and not a link of ours" in ended.stderr
     assert subprocess.call([tmp_path / "home/.local/bin/sa-spool"]) == 7
+
+
+@pytest.mark.parametrize("tool", ["uv", "pipx", ""])
+@pytest.mark.parametrize("target", ["/opt/other/bin/sa-spool", "/bin/sh", "nothing"])
+def test_make_install_links_nothing_where_one_of_its_names_is_a_link_of_somebody_else(
+    tree: Path, tmp_path: Path, target: str, tool: str
+) -> None:
+    folder = tmp_path / "home/.local/bin"
+    folder.mkdir(parents=True)
+    (folder / "smart-agents").symlink_to(target)
+    if tool:
+        says = f'case "$*" in *dir*|*environment*) echo "{folder}" ;; *) echo "$*" >>"{tmp_path}/asked" ;; esac\n'
+        program(tmp_path / "programs", tool, says)
+    env = {"HOME": str(tmp_path / "home"), "PATH": f"{tmp_path}/programs:{os.defpath}"}
+    ended = call([tree / "scripts/install"], env)
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        f"make install: {folder}/smart-agents is there and not a link of ours; move it away and run this again\n"
+    )
+    assert os.readlink(folder / "smart-agents") == target
+    assert os.listdir(folder) == ["smart-agents"]
+    assert not (tmp_path / "asked").exists()
+
+
+def test_make_install_takes_over_the_links_of_another_checkout_of_ours(tree: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "home/.local/bin"
+    folder.mkdir(parents=True)
+    shutil.copytree(tree, tmp_path / "older", symlinks=True)
+    (folder / "sa-spool").symlink_to(tmp_path / "older/bin/sa-spool")
+    ended = call([tree / "scripts/install"], {"HOME": str(tmp_path / "home"), "PATH": os.defpath})
+    assert ended.returncode == 0, ended.stderr
+    assert os.readlink(folder / "sa-spool") == f"{tree}/bin/sa-spool"

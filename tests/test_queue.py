@@ -31,7 +31,7 @@ from smart_agents_fs import (
     TaskResult,
     TaskStatus,
 )
-from smart_agents_fs.errors import AmbiguousId, UsageError
+from smart_agents_fs.errors import AmbiguousId, SpoolUnusable, UsageError
 from smart_agents_fs.queue import job_of
 from smart_agents_fs.queue_types import TaskFields
 from smart_agents_fs.spool import jsonio, store
@@ -168,6 +168,60 @@ def test_what_does_not_fit_is_an_error_and_nothing_is_submitted(queue: Backgroun
     with pytest.raises(TypeError, match="colour"):
         queue.submit("x", colour="red")  # type: ignore[call-arg]
     assert store.ids_in(inside.spool, "pending") == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        ({"created_at": "yesterday"}, "created_at must be a datetime, not 'yesterday'"),
+        ({"not_before": 5}, "not_before must be a datetime, not 5"),
+        ({"description": 5}, "description must be a string, not 5"),
+        ({"notify": "verbose"}, "notify must be a NotificationConfig, not 'verbose'"),
+        ({"labels": ["a"]}, "labels must be a mapping of strings, not ['a']"),
+        ({"argv": "echo hi"}, "argv must be a list of strings, not 'echo hi'"),
+        ({"argv": 5}, "argv must be a list of strings, not 5"),
+        ({"env": "FOO"}, "env must be a list of strings, not 'FOO'"),
+        ({"dependencies": "task_0000000000"}, "dependencies must be a list of strings, not 'task_0000000000'"),
+        ({"cwd": 5}, "cwd must be a string, not 5"),
+        ({"input": {1, 2}}, "input cannot be written as JSON: set has no JSON form"),
+        ({"retries": -1}, "retries.max must be a whole number from 0 to 100, not -1"),
+        ({"description": None, "argv": ()}, "it asks for nothing: give a prompt, or argv with agent command"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_one_clear_error(
+    queue: BackgroundTaskQueue, inside: Program, fields: dict[str, typing.Any], line: str
+) -> None:
+    with pytest.raises(InvalidJob) as refused:
+        queue.submit(BackgroundTask(**({"argv": ["true"]} | fields)))
+    assert str(refused.value) == line
+    assert store.ids_in(inside.spool, "pending") == []
+
+
+@pytest.mark.parametrize("task", [None, {"prompt": "x"}, 5])
+def test_what_is_no_task_is_one_clear_error(queue: BackgroundTaskQueue, task: typing.Any) -> None:
+    with pytest.raises(InvalidJob, match="a task is a prompt or a BackgroundTask, not "):
+        queue.submit(task)
+
+
+@pytest.mark.parametrize("task_id", [None, 5, b"task_0000000000", ""])
+def test_what_is_no_id_names_no_task(queue: BackgroundTaskQueue, task_id: typing.Any) -> None:
+    for ask in (queue.get_status, queue.get_result, queue.stream_progress, queue.cancel):
+        with pytest.raises(TaskNotFound):
+            ask(task_id)
+
+
+def test_a_result_that_is_lost_is_an_error_and_not_a_task_that_goes_on(
+    queue: BackgroundTaskQueue, inside: Program
+) -> None:
+    task_id = queue.submit(command("true"))
+    ended(queue, task_id)
+    Path(inside.spool.run(task_id, "result.json")).write_text("")
+    assert ended(queue, task_id).success
+    for name in (inside.spool.run(task_id, "result.json"), inside.spool.attempt(task_id, 1, "end.json")):
+        Path(name).unlink()
+    with pytest.raises(SpoolUnusable, match=r"has ended \(completed\), and its result is missing"):
+        queue.get_result(task_id)
+    assert queue.get_status(task_id).state is State.COMPLETED
 
 
 def test_an_unknown_id_is_a_lookup_error(queue: BackgroundTaskQueue, inside: Program) -> None:

@@ -76,8 +76,12 @@ def test_a_value_of_the_file_counts_and_is_named_as_its_source(home: Path) -> No
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("limits.max_tasks = 0", "limits.max_tasks = 0 does not fit: it takes a number from 1 to 1000"),
-        ("limits.max_tasks = true", "limits.max_tasks = True does not fit: it takes a number from 1 to 1000"),
+        ("limits.max_tasks = 0", "limits.max_tasks = 0 does not fit: it takes a whole number from 1 to 1000"),
+        ("limits.max_tasks = true", "limits.max_tasks = True does not fit: it takes a whole number from 1 to 1000"),
+        ("limits.max_tasks = 2.5", "limits.max_tasks = 2.5 does not fit: it takes a whole number from 1 to 1000"),
+        ("retries.max = 0.5", "retries.max = 0.5 does not fit: it takes a whole number from 0 to 100"),
+        ("task.priority = 2.5", "task.priority = 2.5 does not fit: it takes a whole number from 1 to 10"),
+        ("task.max_depth = 0.5", "task.max_depth = 0.5 does not fit: it takes a whole number from 0 to 100"),
         ('notify.wake = "no"', "notify.wake = 'no' does not fit: it takes true or false"),
         ('execution = "fast"', "execution = 'fast' does not fit: it takes one of default, async, blocking"),
         (
@@ -93,6 +97,12 @@ def test_what_does_not_fit_is_named_with_its_file_and_what_would(home: Path, tex
     with pytest.raises(UsageError) as caught:
         settings.load()
     assert str(caught.value) == f"{path}: {complaint}"
+
+
+def test_a_duration_may_have_a_fraction(home: Path) -> None:
+    write(home, "task.grace_s = 0.5\nlimits.cpu_percent = 70.5\n")
+    found = settings.load()
+    assert (found["task.grace_s"], found["limits.cpu_percent"]) == (0.5, 70.5)
 
 
 def test_agents_of_the_user_need_an_argument_list(home: Path) -> None:

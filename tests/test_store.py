@@ -106,6 +106,81 @@ def test_two_megabytes_of_prompt_are_refused_with_the_limit(spool: Spool) -> Non
     assert os.listdir(spool.directory("runs")) == []
 
 
+def nested(levels: int) -> object:
+    """Lists in lists, so many."""
+    value: list[object] = []
+    for _ in range(levels - 1):
+        value = [value]
+    return value
+
+
+def circle() -> object:
+    value: list[object] = []
+    value.append(value)
+    return value
+
+
+@pytest.mark.parametrize("key", [None, "k"])
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (nested(64), "nested deeper than 64 levels"),
+        (nested(5000), "nested deeper than 64 levels"),
+        (circle(), "nested deeper than 64 levels"),
+        ({1: "a", "1": "b"}, "the key 1 is no string"),
+        (float("nan"), "nan is not a JSON number"),
+        ({"a": {1}}, "set has no JSON form"),
+        (object(), "object has no JSON form"),
+        (b"a", "bytes has no JSON form"),
+        ("\ud800", "text with a lone surrogate: not UTF-8"),
+        pytest.param(10**5000, "a whole number has more than 4300 digits", id="long number"),
+    ],
+)
+def test_what_the_reader_would_refuse_is_refused_before_anything_is_reserved(
+    spool: Spool, value: object, reason: str, key: str | None
+) -> None:
+    with pytest.raises(InvalidJob) as refused:
+        submit(spool, input=value, idempotency_key=key)
+    assert str(refused.value) == f"input cannot be written as JSON: {reason}"
+    assert [os.listdir(spool.directory(name)) for name in ("pending", "runs", "keys", "tmp")] == [[], [], [], []]
+
+
+@pytest.mark.parametrize(("key", "levels"), [(None, 63), ("k", 62)])
+def test_the_deepest_input_that_is_accepted_is_read_again(spool: Spool, key: str | None, levels: int) -> None:
+    task = submit(spool, input=nested(levels), idempotency_key=key)
+    assert store.load(spool, task)[1]["input"] == nested(levels)
+    if key:
+        assert submit(spool, input=nested(levels), idempotency_key=key) == task
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        pytest.param(
+            {"priority": 10**5000},
+            "priority must be a whole number from 1 to 10 (10 goes first), not this int",
+            id="long number",
+        ),
+        ({"labels": {1: "a"}}, "labels must be an object of strings, not {1: 'a'}"),
+        ({"retries": {"max": -1}}, "retries.max must be a whole number from 0 to 100, not -1"),
+        ({"retries": {"max": 1, "factor": "x"}}, "retries.factor must be a number from 1 to 100, not 'x'"),
+        ({"notify": {"wake": 1}}, "notify.wake must be true or false, not 1"),
+    ],
+)
+def test_a_field_that_does_not_fit_is_named_with_its_value(
+    spool: Spool, asked: dict[str, object], reason: str
+) -> None:
+    with pytest.raises(InvalidJob) as refused:
+        submit(spool, **asked)
+    assert str(refused.value) == reason
+
+
+def test_a_keyed_job_whose_key_file_nobody_could_read_is_refused(spool: Spool) -> None:
+    with pytest.raises(InvalidJob, match=r"the job is 1\.0 MB and a job file holds at most 1 MB"):
+        store.submit(spool, {"prompt": "x" * (1024 * 1024 - 120), "idempotency_key": "k"}, durable=False)
+    assert os.listdir(spool.directory("keys")) == []
+
+
 def test_a_program_that_is_not_there_is_refused(spool: Spool) -> None:
     with pytest.raises(Refused, match="no program 'no-such-program' on PATH"):
         submit(spool, argv=["no-such-program"])

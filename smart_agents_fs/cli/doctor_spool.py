@@ -10,7 +10,7 @@ from smart_agents_fs import __version__, starter
 from smart_agents_fs import settings as settings_module
 from smart_agents_fs.cli import doctor_machine
 from smart_agents_fs.cli import list as list_verb
-from smart_agents_fs.cli.check import Check, bad, good, weak
+from smart_agents_fs.cli.check import Check, Verdict, bad, good, weak
 from smart_agents_fs.errors import SmartAgentsError
 from smart_agents_fs.settings import Settings
 from smart_agents_fs.spool import jsonio, layout
@@ -31,8 +31,9 @@ def everything(settings: Settings, *, fix: bool) -> Iterator[Check]:
         return
     yield good("spool", f"{root}, format {layout.FORMAT}", mended=not exists)
     missing = [name for name in layout.DIRECTORIES if not os.path.isdir(spool.directory(name))]
-    yield _directories(spool, missing, fix=fix)
-    if missing and not fix:
+    directories = _directories(spool, missing, fix=fix)
+    yield directories
+    if directories.verdict is Verdict.BAD:
         return
     yield _rights(spool)
     yield from doctor_machine.disk(spool)
@@ -46,6 +47,11 @@ def _directories(spool: Spool, missing: list[str], *, fix: bool) -> Check:
     if not missing:
         return good("directories", "all there")
     names = ", ".join(missing)
+    in_the_way = [name for name in missing if os.path.lexists(spool.directory(name))]
+    if in_the_way:
+        place = spool.directory(in_the_way[0])
+        found = f"{place} is not a directory, so no task can be kept there"
+        return bad("directories", found, f"mv {place} {spool.root}.{in_the_way[0]}; then run doctor again")
     if not fix:
         return bad("directories", f"missing: {names}", "`sa-spool doctor` makes them again")
     layout.repair(spool)

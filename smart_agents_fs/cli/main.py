@@ -37,7 +37,7 @@ def run(words: list[str]) -> int:
     if instruction:
         return shell_complete(group, {}, PROGRAM, completion.VARIABLE, instruction)
     try:
-        with group.make_context(PROGRAM, list(words)) as context:
+        with group.make_context(PROGRAM, _json_behind_verb(words)) as context:
             code = group.invoke(context)
     except click.exceptions.Exit as end:
         return end.exit_code
@@ -74,6 +74,15 @@ def table_command(module: Any, options: tuple[Option, ...], arguments: str, kind
         return int(module.run(click.get_current_context().meta["words"]))
 
     return TableCommand(name, params=params, callback=answer, help=parameters.help_text(module.HELP, module.EXAMPLES))
+
+
+def _json_behind_verb(words: list[str]) -> list[str]:
+    """The words with a `--json` that stands before the verb, or before that of `config`, put behind it."""
+    if words[:1] == ["--json"] and len(words) > 1:
+        words = [words[1], "--json", *words[2:]]
+    if words[:2] == ["config", "--json"]:
+        words = ["config", *(words[2:3] or ["list"]), "--json", *words[3:]]
+    return list(words)
 
 
 def _option(option: Option) -> click.Option:

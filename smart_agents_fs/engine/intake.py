@@ -2,22 +2,29 @@
 
 A file dropped by hand is a full citizen. One that does not parse may still be being written: it is left
 alone until it has been unchanged for five seconds. Nothing is ever deleted.
+
+A dependency counts once it is accepted itself; a dropped file whose dependency lies in `pending/` as well waits
+for what becomes of that one, so accepted tasks never form a ring.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from smart_agents_fs.errors import InvalidJob, SmartAgentsError
 from smart_agents_fs.settings import Settings
-from smart_agents_fs.spool import agents, audit, ending, ids, jsonio, layout, store, tasklock
+from smart_agents_fs.spool import agents, audit, ending, fields, ids, jsonio, layout, store, tasklock
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.task import Task
 
 SETTLED_S = 5.0
+LONGEST = 220  #: bytes of a rejected file's name, which leaves room for `.1` and `.reason.txt`
+
+now: Callable[[], float] = time.time  #: a test sets it forward: the age of a file cannot be set
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,6 +39,7 @@ class Later:
     """A file that may yet become a job: look again."""
 
     reason: str
+    comes: bool = False  #: whether what it waits for is on its way, so that its own age does not matter
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,14 +57,14 @@ def take_in(spool: Spool, name: str, settings: Settings) -> Accepted | Later | R
     if not name.endswith(".json") or name.startswith("."):
         return None
     try:
-        age = time.time() - os.lstat(path).st_mtime
+        age = _age(path)
         job = jsonio.load(path)
     except FileNotFoundError:
         return None
     except (jsonio.Untrusted, jsonio.TooLarge) as error:
         return _reject(spool, name, str(error))
     except jsonio.Unreadable as error:
-        if 0 <= age < SETTLED_S:
+        if age < SETTLED_S:
             return Later(reason=f"it may still be being written ({error})")
         return _reject(spool, name, str(error))
     known = ids.is_id(stem) and os.path.isdir(spool.run(stem))
@@ -67,48 +75,96 @@ def take_in(spool: Spool, name: str, settings: Settings) -> Accepted | Later | R
         if known and os.path.lexists(spool.run(stem, "result.json")):
             return _already_ended(spool, stem, job)
         if not known:
-            waits = _check_dropped(spool, task, job, settings)
-            if waits and age < SETTLED_S:
-                return Later(reason=waits)
+            waits = _check_dropped(spool, name, task, job, settings)
+            if waits and (waits.comes or age < SETTLED_S):
+                return waits
             if waits:
-                return _reject(spool, name, waits)
+                return _reject(spool, name, waits.reason)
             task = Task.from_job(_adopt(spool, name, job), job)
+        refusal = _key_refuses(spool, task.id, job, settings)
+        if refusal and not known:
+            store.unreserve(spool, task.id)
+            return _reject(spool, f"{task.id}.json", refusal, was=name)
     except SmartAgentsError as error:
-        return _reject(spool, name, str(error))
+        return _end_broken(spool, stem, job, str(error)) if known else _reject(spool, name, str(error))
     return Accepted(task=task)
 
 
-def _check_dropped(spool: Spool, task: Task, job: dict[str, Any], settings: Settings) -> str:
+def _age(path: str) -> float:
+    """Seconds since a file was last written or moved, which its mtime, set by whoever likes, does not tell."""
+    return max(0.0, now() - os.lstat(path).st_ctime)
+
+
+def _check_dropped(spool: Spool, name: str, task: Task, job: dict[str, Any], settings: Settings) -> Later | None:
     """Check what only a look at this machine can tell; returns what the file still waits for.
 
-    Raises UsageError for an agent nobody knows and for a directory that is not there.
+    Raises UsageError for an agent nobody knows, InvalidJob for files that wait for each other.
     """
     if task.cwd is not None and not os.path.isdir(task.cwd):
-        return f"cwd {task.cwd} is not a directory"
+        return Later(reason=f"cwd {task.cwd} is not a directory")
     if task.agent != "command":
         agents.resolve(task.agent, task.cwd or task.project_dir, settings, os.path.expanduser("~"))
-    for other in task.depends_on:
-        if other == job.get("id") or other == task.id:
-            return f"{other} depends on itself"
-        if store.state_of(spool, other) is None:
-            return _missing(spool, other, str(job.get("id")))
-    return ""
+    missing = [other for other in task.depends_on if not _is_accepted(spool, other)]
+    if not missing:
+        return None
+    mine = task.id if ids.is_id(name[:-5]) else job.get("id")
+    if mine in missing:
+        raise InvalidJob(f"{mine} depends on itself")
+    wishes = _wishes(spool)
+    ring = _ring(spool, mine, missing, wishes)
+    if ring:
+        reason = "cyclic dependency: " + " → ".join(ring)
+        for other in ring[1:-1]:
+            _reject(spool, _file_of(spool, other, wishes), reason)
+        raise InvalidJob(reason)
+    for other in missing:
+        if not _file_of(spool, other, wishes):
+            return Later(reason=f"it depends on {other}, which does not exist")
+    return Later(reason=f"it depends on {missing[0]}, which is not accepted yet", comes=True)
 
 
-def _missing(spool: Spool, wanted: str, mine: str) -> str:
-    """Why a dependency is not there: nobody knows it, or the files in `pending/` wait for each other."""
-    needs: dict[str, list[str]] = {}
-    for name in os.listdir(spool.directory(layout.PENDING)):
-        job = jsonio.load_or_none(f"{spool.directory(layout.PENDING)}/{name}") or {}
-        if ids.is_id(job.get("id")) and isinstance(job.get("depends_on"), list):
-            needs[job["id"]] = [other for other in job["depends_on"] if isinstance(other, str)]
-    chain = [mine, wanted]
-    while chain[-1] in needs and needs[chain[-1]]:
-        following = needs[chain[-1]][0]
-        if following in chain:
-            return "cyclic dependency: " + " → ".join([*chain, following])
-        chain.append(following)
-    return f"it depends on {wanted}, which does not exist"
+def _is_accepted(spool: Spool, task_id: str) -> bool:
+    """Whether there is this task, and not only a file of its name that was dropped and not taken in yet."""
+    state = store.state_of(spool, task_id)
+    return state is not None and (state != layout.PENDING or os.path.isdir(spool.run(task_id)))
+
+
+def _wishes(spool: Spool) -> dict[str, str]:
+    """The dropped files by the ids inside them: id → name."""
+    found: dict[str, str] = {}
+    for name in sorted(os.listdir(spool.directory(layout.PENDING))):
+        if name.endswith(".json") and not name.startswith(".") and not ids.is_id(name[:-5]):
+            wanted = (jsonio.load_or_none(f"{spool.directory(layout.PENDING)}/{name}") or {}).get("id")
+            if isinstance(wanted, str) and ids.is_id(wanted):
+                found.setdefault(wanted, name)
+    return found
+
+
+def _file_of(spool: Spool, task_id: str, wishes: dict[str, str]) -> str:
+    """The name of the file in `pending/` that is or becomes this task; empty when there is none."""
+    name = f"{task_id}.json"
+    return name if os.path.lexists(spool.job(layout.PENDING, task_id)) else wishes.get(task_id, "")
+
+
+def _ring(spool: Spool, mine: object, missing: list[str], wishes: dict[str, str]) -> list[str]:
+    """The circle of dropped files that leads from `mine`, which needs `missing`, back to it; [] when none does."""
+    if not isinstance(mine, str):
+        return []
+    paths = [[mine, other] for other in reversed(missing)]
+    seen: set[str] = set()
+    while paths:
+        path = paths.pop()
+        here = path[-1]
+        if here == mine:
+            return path
+        name = _file_of(spool, here, wishes)
+        if here in seen or not name or _is_accepted(spool, here):
+            continue
+        seen.add(here)
+        needs = (jsonio.load_or_none(f"{spool.directory(layout.PENDING)}/{name}") or {}).get("depends_on")
+        if isinstance(needs, list):
+            paths += [[*path, other] for other in reversed(needs) if isinstance(other, str) and ids.is_id(other)]
+    return []
 
 
 def _adopt(spool: Spool, name: str, job: dict[str, Any]) -> str:
@@ -122,6 +178,39 @@ def _adopt(spool: Spool, name: str, job: dict[str, Any]) -> str:
         os.unlink(old)
     audit.note(spool, "accept", task_id, dropped=name)
     return task_id
+
+
+def _key_refuses(spool: Spool, task_id: str, job: dict[str, Any], settings: Settings) -> str:
+    """Make the key of a job stand for it; returns why not, when it cannot.
+
+    After the file has its name: whoever submits the same key meanwhile finds the task, and a crash in between is
+    made good when the file is looked at again.
+    """
+    if job.get("idempotency_key") is None:
+        return ""
+    try:
+        first = store.claim_key(spool, task_id, job, durable=settings["durability"] == "full")
+    except InvalidJob as error:
+        return str(error)
+    return "" if first == task_id else f"its key already stands for {first}; leave the key out to run it again"
+
+
+def _end_broken(spool: Spool, task_id: str, job: dict[str, Any], reason: str) -> Later | Rejected | None:
+    """End a task that was accepted, and whose job file was changed since into one that cannot be run.
+
+    A file that only has the name of a task which is elsewhere is turned away like any other.
+    """
+    name = f"{task_id}.json"
+    if any(os.path.lexists(spool.job(state, task_id)) for state in layout.STATES[1:]):
+        return _reject(spool, name, reason)
+    lock = tasklock.take(spool, task_id)
+    if lock is None:
+        return Later(reason="its lock is held for a moment")
+    with lock:
+        if os.path.lexists(spool.job(layout.PENDING, task_id)):
+            message = f"its job file was changed after it was accepted: {reason}"
+            ending.end_unrun(spool, task_id, fields.fitting(job), "failed", "invalid_job", message)
+    return None
 
 
 def _already_ended(spool: Spool, task_id: str, job: dict[str, Any]) -> Later | Accepted | None:
@@ -159,18 +248,25 @@ def _finished_earlier(spool: Spool, name: str) -> bool:
     return False
 
 
-def _reject(spool: Spool, name: str, reason: str) -> Rejected:
-    """Move a file to `rejected/` beside its reason, under a free name; the reason is there first."""
+def _reject(spool: Spool, name: str, reason: str, *, was: str = "") -> Rejected:
+    """Move a file to `rejected/` beside its reason, under a free name like `was`; the reason is there first."""
     folder = spool.directory("rejected")
-    target, number = name, 0
+    kept, number = _short(was or name), 0
+    target = kept
     while os.path.lexists(f"{folder}/{target}"):
         number += 1
-        target = f"{name}.{number}"
+        target = f"{kept}.{number}"
     text = f"{reason}\nTo try again: mend the file, then mv it back into {spool.directory(layout.PENDING)}/"
     jsonio.replace(f"{folder}/{target}.reason.txt", text, spool.tmp, durable=False)
     try:
         os.rename(f"{spool.directory(layout.PENDING)}/{name}", f"{folder}/{target}")
     except FileNotFoundError:
         os.unlink(f"{folder}/{target}.reason.txt")
-    audit.note(spool, "reject", None, name=name, reason=reason)
+    audit.note(spool, "reject", None, name=was or name, reason=reason)
     return Rejected(reason=reason)
+
+
+def _short(name: str) -> str:
+    """A file's name, cut where it would leave no room for what is appended to it."""
+    raw = os.fsencode(name)
+    return name if len(raw) <= LONGEST else raw[: LONGEST - 5].decode("utf-8", "ignore") + ".json"

@@ -28,11 +28,9 @@ def validate(job: dict[str, Any]) -> None:
     if isinstance(version, int) and not isinstance(version, bool) and version > layout.FORMAT:
         raise InvalidJob(f"format {version} is newer than this sa-spool understands ({layout.FORMAT}); upgrade it")
     for name, value in job.items():
-        rule = _RULES.get(name)
-        if rule is not None and value is not None:
-            wanted = rule(value)
-            if wanted:
-                raise InvalidJob(f"{name} must be {wanted}, not {_shown(value)}")
+        slip = _slip(name, value)
+        if slip:
+            raise InvalidJob(slip)
     _check_work(job)
     if job.get("cron") is not None:
         raise InvalidJob("cron is not offered by this version; leave it out and submit again when it is due")
@@ -40,6 +38,11 @@ def validate(job: dict[str, Any]) -> None:
         raise InvalidJob("isolation is not offered by this version; leave it out or say none")
     if job.get("foreground"):
         raise InvalidJob("foreground tasks are not offered by this version; leave the field out")
+
+
+def fitting(job: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a job file that hold what they may: for showing one that was broken after its acceptance."""
+    return {name: value for name, value in job.items() if not _slip(name, value)}
 
 
 def not_enforced(job: dict[str, Any]) -> list[str]:
@@ -54,6 +57,21 @@ def describe(job: dict[str, Any]) -> str:
     line = next((part for part in map(str.strip, text.splitlines()) if part), "")
     line = "".join([letter if letter.isprintable() else " " for letter in line[:400]])
     return line if len(line) <= 80 else line[:79].rstrip() + "…"
+
+
+def _slip(name: str, value: Any) -> str:
+    """What is wrong with one field, naming the member of it that is; empty when it may hold this."""
+    rule = _RULES.get(name)
+    if rule is None or value is None:
+        return ""
+    wanted = rule(value)
+    if wanted:
+        return f"{name} must be {wanted}, not {_shown(value)}"
+    for member, check in _MEMBERS.get(name, {}).items():
+        wanted = check(value[member]) if value.get(member) is not None else ""
+        if wanted:
+            return f"{name}.{member} must be {wanted}, not {_shown(value[member])}"
+    return ""
 
 
 def _check_work(job: dict[str, Any]) -> None:
@@ -129,26 +147,20 @@ def _time(value: Any) -> str:
     return "" if clock.is_time(value) else "a time such as 2026-12-01T08:00:00Z"
 
 
-def _object(rules: dict[str, Callable[[Any], str]]) -> Callable[[Any], str]:
-    def rule(value: Any) -> str:
-        if not isinstance(value, dict):
-            return "an object"
-        for name, check in rules.items():
-            wanted = check(value[name]) if value.get(name) is not None else ""
-            if wanted:
-                return f"an object whose {name} is {wanted}"
-        return ""
-
-    return rule
+def _object(value: Any) -> str:
+    return "" if isinstance(value, dict) else "an object"
 
 
 def _labels(value: Any) -> str:
-    fits = isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
+    fits = isinstance(value, dict) and all(isinstance(text, str) for pair in value.items() for text in pair)
     return "" if fits else "an object of strings"
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # nested too deep, or a number too long
+        return f"this {type(value).__name__}"
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -171,38 +183,16 @@ _RULES: dict[str, Callable[[Any], str]] = {
     "cron": _line(200),
     "timeout_s": _SECONDS,
     "silence_timeout_s": _SECONDS_OR_OFF,
-    "retries": _object(
-        {
-            "max": _number(0, 100, "a whole number from 0 to 100", whole=True),
-            "backoff_s": _SECONDS_OR_OFF,
-            "factor": _number(1, 100, "a number from 1 to 100"),
-            "max_backoff_s": _SECONDS_OR_OFF,
-        }
-    ),
+    "retries": _object,
     "estimated_duration_s": _SECONDS_OR_OFF,
     "isolation": _line(40),
-    "limits": _object(
-        {
-            "memory_mb": _number(1, 1e9, "megabytes, 1 or more"),
-            "cpu_seconds": _SECONDS,
-            "processes": _number(1, 1e6, "a whole number, 1 or more", whole=True),
-            "output_mb": _number(0.001, 1e9, "megabytes, more than 0"),
-            "nice": _number(-20, 19, "a whole number from -20 to 19", whole=True),
-        }
-    ),
+    "limits": _object,
     "model": _line(200),
     "max_budget_usd": _number(0.0001, 1e9, "US dollars, more than 0"),
-    "notify": _object(
-        {
-            "strategy": _one_of(STRATEGIES),
-            "min_progress_delta": _number(0, 100, "percent, 0 to 100"),
-            "throttle_ms": _number(0, 86_400_000, "milliseconds, 0 or more"),
-            "wake": _bool,
-        }
-    ),
+    "notify": _object,
     "session_id": _word,
     "project_dir": _directory,
-    "owner": _object({"uid": _number(0, 2**32, "a user's number", whole=True), "user": _text, "team": _text}),
+    "owner": _object,
     "parent": lambda value: "" if ids.is_id(value) else "a task id",
     "depth": _number(0, 1000, "a whole number, 0 or more", whole=True),
     "idempotency_key": _line(500),
@@ -210,4 +200,26 @@ _RULES: dict[str, Callable[[Any], str]] = {
     "foreground": _bool,
     "created_at": _time,
     "path": _text,
+}
+_MEMBERS: dict[str, dict[str, Callable[[Any], str]]] = {
+    "retries": {
+        "max": _number(0, 100, "a whole number from 0 to 100", whole=True),
+        "backoff_s": _SECONDS_OR_OFF,
+        "factor": _number(1, 100, "a number from 1 to 100"),
+        "max_backoff_s": _SECONDS_OR_OFF,
+    },
+    "limits": {
+        "memory_mb": _number(1, 1e9, "megabytes, 1 or more"),
+        "cpu_seconds": _SECONDS,
+        "processes": _number(1, 1e6, "a whole number, 1 or more", whole=True),
+        "output_mb": _number(0.001, 1e9, "megabytes, more than 0"),
+        "nice": _number(-20, 19, "a whole number from -20 to 19", whole=True),
+    },
+    "notify": {
+        "strategy": _one_of(STRATEGIES),
+        "min_progress_delta": _number(0, 100, "percent, 0 to 100"),
+        "throttle_ms": _number(0, 86_400_000, "milliseconds, 0 or more"),
+        "wake": _bool,
+    },
+    "owner": {"uid": _number(0, 2**32, "a user's number", whole=True), "user": _text, "team": _text},
 }

@@ -77,7 +77,9 @@ def loads(data: bytes) -> Any:
     if not text.strip():
         raise Unreadable("empty")
     try:
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_number, parse_int=_whole)
+        value = json.loads(
+            text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_number, parse_int=_whole
+        )
     except json.JSONDecodeError as error:
         raise Unreadable(f"not JSON: {error.msg.lower()} at line {error.lineno}, column {error.colno}") from None
     except RecursionError:
@@ -266,7 +268,7 @@ def _whole(text: str) -> int:
 
 
 def _digits(value: int) -> str:
-    if value.bit_length() <= DIGITS * 3:  # every bit is less than a third of a digit
+    if value.bit_length() <= DIGITS * 3:  # a digit is more than three bits
         return int.__repr__(value)
     try:
         text = int.__repr__(value)

@@ -30,12 +30,7 @@ def submit(spool: Spool, job: dict[str, Any], *, durable: bool) -> str:
         if state_of(spool, other) is None:
             raise InvalidJob(f"it depends on {other}, which does not exist; `sa-spool list --all` shows every id")
     job = {**job, "created_at": job.get("created_at") or clock.stamp()}  # ours needs no check, which costs an import
-    text = jsonio.dumps(job)
-    if len(text) * 4 >= jsonio.LIMIT and len(text.encode("utf-8", "replace")) >= jsonio.LIMIT:
-        raise InvalidJob(
-            f"the job is {len(text.encode('utf-8', 'replace')) / 1e6:.1f} MB and a job file holds at most 1 MB; "
-            "put the text into a file and name the file in the prompt"
-        )
+    text = _text_of(job)
     task_id = ""
     try:
         task_id = _reserve(spool, job.get("id"))
@@ -43,7 +38,7 @@ def submit(spool: Spool, job: dict[str, Any], *, durable: bool) -> str:
             return _submit_once(spool, task_id, job, durable=durable)
         jsonio.create(spool.job(layout.PENDING, task_id), text, spool.tmp, durable=durable)
     except jsonio.Unreadable as error:
-        _unreserve(spool, task_id)
+        unreserve(spool, task_id)
         raise InvalidJob(str(error)) from None
     except OSError as error:
         raise unusable(spool, error, _withdraw(spool, task_id, keyed=bool(job.get("idempotency_key")))) from None
@@ -116,6 +111,31 @@ def reserve_dropped(spool: Spool, wanted: object, *, is_its_name: bool) -> str:
     return _reserve(spool, None)
 
 
+def claim_key(spool: Spool, task_id: str, job: dict[str, Any], *, durable: bool) -> str:
+    """Make the job's `idempotency_key` stand for `task_id`; returns the task that it stands for, now or already.
+
+    Raises InvalidJob when the key's file cannot be read.
+    """
+    path = _key_path(spool, job)
+    if jsonio.create(path, _text_of(job, task_id), spool.tmp, durable=durable):
+        return task_id
+    try:
+        return str(jsonio.load(path)["id"])
+    except (jsonio.Unreadable, KeyError) as error:
+        raise InvalidJob(f"what its key stands for cannot be read: {path}: {error}") from None
+
+
+def unreserve(spool: Spool, task_id: str) -> None:
+    """Give an id back that came to nothing: remove its run folder, unless somebody has put something into it."""
+    if not task_id:
+        return
+    for act, path in ((os.unlink, spool.run(task_id, "lock")), (os.rmdir, spool.run(task_id))):
+        try:
+            act(path)
+        except OSError:
+            continue
+
+
 def unusable(spool: Spool, error: OSError, consequence: str) -> SpoolUnusable:
     """The error to raise when the disk refused a write, with what follows for the user."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -132,15 +152,12 @@ def _submit_once(spool: Spool, task_id: str, job: dict[str, Any], *, durable: bo
     The key file carries the whole job, so that a submitter that died between key and job file is finished by
     the next one. Both hold the task's lock, or the second could bring back a task that has meanwhile started.
     """
-    import hashlib
-
-    digest = hashlib.sha256(job["idempotency_key"].encode("utf-8")).hexdigest()
-    key = f"{spool.directory('keys')}/{digest}.json"
+    key = _key_path(spool, job)
     with tasklock.take(spool, task_id) or _busy(task_id):
-        if jsonio.create(key, jsonio.dumps({"id": task_id, "job": job}), spool.tmp, durable=durable):
+        if jsonio.create(key, _text_of(job, task_id), spool.tmp, durable=durable):
             jsonio.create(spool.job(layout.PENDING, task_id), jsonio.dumps(job), spool.tmp, durable=durable)
             return task_id
-    _unreserve(spool, task_id)
+    unreserve(spool, task_id)
     first = jsonio.load(key)
     task_id = first["id"]
     if state_of(spool, task_id) is None:
@@ -153,6 +170,35 @@ def _submit_once(spool: Spool, task_id: str, job: dict[str, Any], *, durable: bo
         jsonio.sync_directory(spool.directory(layout.PENDING))
     audit.note(spool, "submit_again", task_id)
     return task_id
+
+
+def _key_path(spool: Spool, job: dict[str, Any]) -> str:
+    import hashlib
+
+    return f"{spool.directory('keys')}/{hashlib.sha256(job['idempotency_key'].encode('utf-8')).hexdigest()}.json"
+
+
+def _text_of(job: dict[str, Any], keyed: str = "") -> str:
+    """A job file's text, or that of the key file for the id `keyed`, which nobody will refuse to read.
+
+    Raises InvalidJob, in words that name the field.
+    """
+    for name, value in job.items():
+        try:
+            jsonio.check(name)
+            jsonio.check(value, jsonio.DEPTH - (2 if job.get("idempotency_key") else 1))
+            jsonio.dumps({name: value}, 1)
+        except (TypeError, ValueError, RecursionError) as error:
+            reason = "nested too deep" if isinstance(error, RecursionError) else str(error)
+            raise InvalidJob(f"{name!s:.40} cannot be written as JSON: {reason}") from None
+    text = jsonio.dumps({"id": keyed, "job": job} if keyed else job)
+    room = jsonio.LIMIT - (100 if job.get("idempotency_key") else 0)  # for what the key file adds
+    if len(text) * 4 >= room and len(text.encode("utf-8", "replace")) >= (jsonio.LIMIT if keyed else room):
+        raise InvalidJob(
+            f"the job is {len(text.encode('utf-8', 'replace')) / 1e6:.1f} MB and a job file holds at most 1 MB; "
+            "put the text into a file and name the file in the prompt"
+        )
+    return text
 
 
 def _busy(task_id: str) -> tasklock.TaskLock:
@@ -187,15 +233,5 @@ def _withdraw(spool: Spool, task_id: str, *, keyed: bool) -> str:
         return f"{task_id} may run all the same"
     if task_id and state_of(spool, task_id) is not None:
         return f"{task_id} was submitted all the same, but a power cut may take it"
-    _unreserve(spool, task_id)
+    unreserve(spool, task_id)
     return "nothing was submitted"
-
-
-def _unreserve(spool: Spool, task_id: str) -> None:
-    if not task_id:
-        return
-    for act, path in ((os.unlink, spool.run(task_id, "lock")), (os.rmdir, spool.run(task_id))):
-        try:
-            act(path)
-        except OSError:
-            continue

@@ -6,7 +6,7 @@ import os
 import time
 
 from smart_agents_fs import environment, settings
-from smart_agents_fs.errors import SmartAgentsError, TaskNotFound
+from smart_agents_fs.errors import SmartAgentsError, SpoolUnusable, TaskNotFound
 from smart_agents_fs.spool import clock, fields, ids, jsonio, layout, runs, store, tasklock
 
 TYPE_CHECKING = False
@@ -35,6 +35,8 @@ def describe(spool: Spool, task_id: str, state: str, job: dict[str, Any]) -> dic
     """The status object of a task whose state and job file are known."""
     ended = state in layout.ENDED
     result = (jsonio.load_or_none(spool.run(task_id, "result.json")) if ended else None) or {}
+    if (result.get("error") or {}).get("kind") == "invalid_job":
+        job = fields.fitting(job)
     attempt = result["attempt"] if "attempt" in result else runs.attempts_used(spool, task_id)
     running: dict[str, Any] = {}
     progress: dict[str, Any] = {}
@@ -97,13 +99,16 @@ def listing(
 
 
 def result(spool: Spool, task_id: str) -> dict[str, Any] | None:
-    """The result object of `result --json`; None while the task has not ended. Raises TaskNotFound."""
+    """The result object of `result --json`; None while the task has not ended.
+
+    Raises TaskNotFound, and SpoolUnusable when the task has ended and its result is lost.
+    """
     state = store.state_of(spool, task_id)
     if state is None:
         raise TaskNotFound(f"no task {task_id}; `sa-spool list --all` shows every id")
-    record = jsonio.load_or_none(spool.run(task_id, "result.json")) if state in layout.ENDED else None
-    if record is None:
+    if state not in layout.ENDED:
         return None
+    record = jsonio.load_or_none(spool.run(task_id, "result.json")) or _mended(spool, task_id, state)
     metrics = record.get("metrics") or {}
     names = ("duration_s", "tokens_used", "cost_usd", "num_turns", "agents_involved")
     return {
@@ -117,12 +122,34 @@ def result(spool: Spool, task_id: str) -> dict[str, Any] | None:
     }
 
 
+def _mended(spool: Spool, task_id: str, state: str) -> dict[str, Any]:
+    """The result of a task that has ended, made again from what its attempt left."""
+    from smart_agents_fs.spool import ending
+
+    try:
+        lock = tasklock.take(spool, task_id, wait_s=1.0)
+    except FileNotFoundError:  # its whole run folder is gone
+        lock = None
+    record = None
+    if lock is not None:
+        with lock:
+            record = ending.mend(spool, task_id, jsonio.load_or_none(spool.job(state, task_id)) or {})
+    if record is None:
+        look = f"`sa-spool logs {task_id}` shows what it wrote"
+        raise SpoolUnusable(f"{task_id} has ended ({state}), and its result is missing; {look}")
+    return record
+
+
 def waiting_for(spool: Spool, task_id: str) -> str:
     """Why a pending task waits, in words."""
     if tasklock.is_held(spool.supervisor("lock")):
         known = jsonio.load_or_none(spool.supervisor("status.json")) or {}
         reason = (known.get("waiting") or {}).get(task_id)
-        return str(reason) if reason else "its turn: the supervisor has not looked at it yet"
+        if reason:
+            return str(reason)
+        if known.get("waiting_count", 0) > len(known.get("waiting") or {}):  # only so many are named
+            return f"its turn: {known['waiting_count']} tasks wait"
+        return "its turn: the supervisor has not looked at it yet"
     if tasklock.is_held(spool.supervisor("starting")):
         return "preparing the environment" if environment.ready() is None else "the supervisor, which is starting"
     failed = environment.failure()
