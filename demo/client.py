@@ -67,6 +67,9 @@ class Session:
         if told:
             attachment = {"type": "hook_additional_context", "content": [told], "hookEvent": "UserPromptSubmit"}
             lines.append({"type": "attachment", "attachment": attachment})
+        lines.append({"type": "assistant", "message": {"content": "of course"}})
+        for number, line in enumerate(lines):  # each hangs on the one before
+            line |= {"uuid": f"{prompt_id}-{number}", "parentUuid": f"{prompt_id}-{number - 1}"}
         with open(self._transcript, "a", encoding="utf-8") as file:
             file.writelines(json.dumps(line) + "\n" for line in lines)
         return told, str(answer.get("systemMessage", ""))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -30,7 +31,7 @@ from mailboxes import (
     transcribe,
 )
 
-from smart_agents_fs.spool import jsonio, layout, notices, offers, process, sessions, store
+from smart_agents_fs.spool import jsonio, layout, notices, offers, process, sessions, store, telling
 from smart_agents_fs.spool.layout import Spool
 
 S = "session-1"
@@ -168,6 +169,16 @@ def test_what_was_told_with_a_prompt_that_was_taken_back_is_told_again(spool: Sp
     transcribe(session, *told, answered=False)  # Esc: nothing follows it
     transcribe(session)
     assert ask(spool, session, "p-2") == [notice]
+
+
+def test_a_context_in_a_transcript_without_a_tree_counts_as_it_stands(spool: Spool, session: dict[str, Any]) -> None:
+    notice = post(spool, S)
+    (told,) = offers.offer(spool, session, "UserPromptSubmit", "p-1")
+    attachment = {"type": "hook_additional_context", "content": [telling.for_model([told])]}
+    with Path(session["transcript_path"]).open("a") as file:
+        file.write(json.dumps({"type": "attachment", "attachment": attachment}) + "\n")
+    assert ask(spool, session, "p-2") == []
+    assert proof(spool, S, notice) == "transcript"
 
 
 # -- SessionStart: its words reach the transcript with the first answered prompt --------------------------------

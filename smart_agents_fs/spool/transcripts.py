@@ -78,7 +78,9 @@ def _search(path: str, marks: dict[str, str], since: int) -> tuple[set[str], set
             lines = set(_lines(entry)) if is_context else set()
             own = {notice_id for mark, notice_id in marks.items() if any(line.startswith(mark) for line in lines)}
             standing |= own
-            if isinstance(entry.get("uuid"), str) and (own or inherited):
+            if not isinstance(entry.get("uuid"), str):
+                answered |= own  # it stands in no tree, so nothing can have been taken back
+            elif own or inherited:
                 below[entry["uuid"]] = own | inherited
             if entry.get("type") == "assistant":
                 answered |= inherited
