@@ -17,21 +17,21 @@ import races
 
 
 def test_kills_of_supervisors_and_runners_lose_and_repeat_nothing(tmp_path: Path) -> None:
-    assert kills.torture(40, folder=tmp_path)[0] == []
+    assert kills.torture(30, folder=tmp_path)[0] == []
 
 
 @pytest.mark.parametrize("bug", kills.BUGS)
 def test_the_kills_notice(tmp_path: Path, bug: str) -> None:
-    assert kills.torture(12, folder=tmp_path, bug=bug, seconds=10)[0] != []
+    assert kills.torture(10, folder=tmp_path, bug=bug, seconds=5)[0] != []
 
 
 def test_changes_of_files_that_fail_lose_nothing(tmp_path: Path) -> None:
-    assert failing_calls.torture(every=5, folder=tmp_path)[0] == []
+    assert failing_calls.torture(every=17, folder=tmp_path)[0] == []
 
 
 @pytest.mark.parametrize("bug", failing_calls.BUGS)
 def test_the_failing_changes_notice(tmp_path: Path, bug: str) -> None:
-    assert failing_calls.torture(every=5, folder=tmp_path, bug=bug)[0] != []
+    assert failing_calls.torture(every=4, folder=tmp_path, bug=bug)[0] != []
 
 
 def test_a_watcher_that_has_gone_deaf_costs_one_rescan(tmp_path: Path) -> None:

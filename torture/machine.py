@@ -7,6 +7,7 @@ what was started, and what was asked to end.
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import sys
@@ -318,7 +319,7 @@ def torture(examples: int, *, bug: str = "none") -> tuple[list[str], str]:
         mock.patch.object(tree, "end_with_token", ended_by_recovery),
         mock.patch.object(ids, "draw", draw),
         mock.patch.object(os, "fsync", lambda _fd: None),  # noqa: PT008  (no power cuts here)
-        mock.patch.object(sys, "stderr", open(os.devnull, "w")),  # noqa: SIM115
+        mock.patch.object(sys, "stderr", io.StringIO()),
     ]
     with ExitStack() as within:
         for one in patched:
