@@ -101,7 +101,7 @@ class Daemon:
             if not any(name.endswith(".json") for name in os.listdir(self.spool.directory(layout.PENDING))):
                 return True
         except OSError as error:  # what cannot be listed may hold something
-            self._say(f"cannot list what waits: {error}")
+            log.say(f"cannot list what waits: {error}")
         return not self._lock.take(PATIENCE_S)
 
     def _hands_over(self) -> bool:
