@@ -1,6 +1,6 @@
 # Every recipe longer than a line is a script in scripts/, which can be run by itself.
 
-.PHONY: help demo test lint install bench lock clean
+.PHONY: help demo test torture lint install bench lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -10,6 +10,9 @@ demo: ## play a user's day with real processes; needs no account
 
 test: ## lint, then every test; needs npm and tmux
 	@scripts/test
+
+torture: ## kills, power cuts, full disks and races, for long; the whole of it as root
+	@scripts/dev-env && .venv/bin/python torture/everything.py
 
 lint: ## ruff and mypy
 	@scripts/lint

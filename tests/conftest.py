@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from leftovers import left_below
 from waiting import wait_until
 
 from smart_agents_fs import environment
 from smart_agents_fs.engine import intake, tree
-from smart_agents_fs.spool import cancelling, layout, process, runs, store
+from smart_agents_fs.spool import cancelling, layout, runs, store
 from smart_agents_fs.spool.layout import Spool
 
 REPO = Path(__file__).resolve().parent.parent
@@ -179,18 +180,3 @@ def leaves_no_process(tmp_path: Path) -> Iterator[None]:
             tree.send(pid, ticks, signal.SIGKILL)
         pytest.fail(f"the test left processes behind: {[words for _, words in left.values()]}")
     wait_until(lambda: not set(threading.enumerate()) - threads, "the test left a thread behind", seconds=5)
-
-
-def left_below(folder: Path) -> dict[int, tuple[int, str]]:
-    """The processes whose environment names `folder`: pid → (start ticks, command line)."""
-    found = {}
-    for pid in [int(name) for name in os.listdir("/proc") if name.isdigit()] if os.path.isdir("/proc") else []:
-        try:
-            mentions = os.fsencode(folder) in Path(f"/proc/{pid}/environ").read_bytes()
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
-        except OSError:
-            continue
-        ticks = process.start_ticks(pid)
-        if mentions and ticks is not None and pid != os.getpid():
-            found[pid] = (ticks, words)
-    return found

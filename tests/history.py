@@ -1,7 +1,8 @@
 """The checker of histories: what a task's agent wrote itself, held against what the spool says of it.
 
 An agent of these tests appends `start TASK` and `end TASK` to a file of its own with O_APPEND; the checker
-believes that file and never our records of attempts.
+believes that file and never our records of attempts. An agent that can also tells `overlap TASK`, when it
+begins while something of an earlier attempt of its task still lives.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 
 from smart_agents_fs.spool import layout, notices
@@ -32,8 +34,20 @@ def write_agent(folder: Path, *, work: str = ":") -> tuple[str, Path]:
     return str(program), history
 
 
-def problems(spool: Spool, history: Path, *, acknowledged: tuple[str, ...] = (), attempts: int = 1) -> list[str]:
-    """What is wrong with a spool in which everything should have ended; empty when all is well."""
+def problems(
+    spool: Spool,
+    history: Path,
+    *,
+    acknowledged: tuple[str, ...] = (),
+    attempts: int = 1,
+    killed: Mapping[str, int] | None = None,
+) -> list[str]:
+    """What is wrong with a spool in which everything should have ended; empty when all is well.
+
+    `attempts` is how often a task may be started. `killed` says how often each task's runner was killed: each
+    time allows one start more (also after an agent's end, of which its runner did not live to make a record);
+    every other task has to be completed. Without it a task may end in any way.
+    """
     lines = history.read_text().split("\n")
     found: list[str] = []
     states: dict[str, list[str]] = {}
@@ -43,21 +57,26 @@ def problems(spool: Spool, history: Path, *, acknowledged: tuple[str, ...] = (),
     found += [f"{task} was acknowledged and is nowhere" for task in acknowledged if task not in states]
     started = {line.split()[1] for line in lines if line.startswith("start ")}
     found += [f"{task} ran and is nowhere" for task in started if task not in states]
+    found += [f"two attempts of {line.split()[1]} overlapped" for line in lines if line.startswith("overlap ")]
     for task, places in states.items():
-        found += _task_problems(spool, task, places, lines, attempts)
+        found += _task_problems(spool, task, places, lines, attempts, (killed or {}).get(task, 0))
+        if killed is not None and task not in killed and "completed" not in places:
+            found.append(f"{task} is {places[0]}, and nobody killed its runner")
     return found
 
 
-def _task_problems(spool: Spool, task: str, places: list[str], lines: list[str], attempts: int) -> list[str]:
+def _task_problems(
+    spool: Spool, task: str, places: list[str], lines: list[str], attempts: int, kills: int
+) -> list[str]:
     found: list[str] = []
     if len(places) != 1:
         found.append(f"{task} is in {' and '.join(places)}")
     if places[0] not in layout.ENDED:
         return [*found, f"{task} is still {places[0]}"]
     starts, ends = lines.count(f"start {task}"), lines.count(f"end {task}")
-    if starts > attempts:
+    if starts > attempts + kills:
         found.append(f"{task} was started {starts} times")
-    if places[0] == "completed" and ends != 1:
+    if places[0] == "completed" and not 1 <= ends <= 1 + kills:
         found.append(f"{task} is completed, and its agent reached its end {ends} times")
     told = [
         box
@@ -70,7 +89,7 @@ def _task_problems(spool: Spool, task: str, places: list[str], lines: list[str],
         found.append(f"{task} was told {len(told)} times")
     try:
         result = json.loads(Path(spool.run(task, "result.json")).read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         return [*found, f"{task} has no result"]
     if result["success"] != (places[0] == "completed"):
         found.append(f"{task} is {places[0]} and its result says success {result['success']}")

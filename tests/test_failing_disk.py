@@ -185,3 +185,13 @@ def test_a_supervisor_makes_again_what_somebody_removed_from_its_spool(spool: Sp
         task = submit(spool)
         finish(spool)
         assert store.state_of(spool, task) == "completed", name
+
+
+def test_a_supervisor_that_cannot_remove_a_file_of_its_own_goes_on(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(spool.supervisor("handover")).touch()
+    monkeypatch.setattr(os, "unlink", refusing(os.unlink, lambda path: str(path).endswith("handover")))
+    alive = daemon.Daemon(spool)
+    assert not alive._hands_over()
+    assert alive._hands_over()

@@ -71,3 +71,23 @@ def test_a_success_that_the_agent_never_reached_is_seen(ended: tuple[Spool, Path
 def test_a_task_that_hangs_is_seen(ended: tuple[Spool, Path]) -> None:
     os.rename(ended[0].job("completed", TASK), ended[0].job("running", TASK))
     assert history.problems(*ended) == [f"{TASK} is still running"]
+
+
+def test_an_overlap_that_an_agent_tells_is_seen(ended: tuple[Spool, Path]) -> None:
+    ended[1].write_text(f"start {TASK}\nend {TASK}\noverlap {TASK}\n")
+    assert history.problems(*ended) == [f"two attempts of {TASK} overlapped"]
+
+
+def test_a_kill_allows_one_more_start_and_excuses_an_end(ended: tuple[Spool, Path]) -> None:
+    ended[1].write_text(f"start {TASK}\nstart {TASK}\nend {TASK}\n")
+    assert history.problems(*ended, killed={TASK: 1}) == []
+    assert history.problems(*ended, killed={}) == [f"{TASK} was started 2 times"]
+
+
+def test_an_end_that_no_kill_excuses_is_seen(ended: tuple[Spool, Path]) -> None:
+    spool, lines = ended
+    os.rename(spool.job("completed", TASK), spool.job("failed", TASK))
+    path = Path(spool.run(TASK, "result.json"))
+    path.write_text(path.read_text().replace("true", "false"))
+    assert history.problems(spool, lines, killed={TASK: 1}) == []
+    assert history.problems(spool, lines, killed={}) == [f"{TASK} is failed, and nobody killed its runner"]

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import left_below
+from leftovers import left_below
 from waiting import wait_until
 
 

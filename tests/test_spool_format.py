@@ -90,7 +90,7 @@ def live_in(spool: Spool, home: Path) -> None:
     waits = submit(spool, argv=["true"], not_before="2199-01-01T00:00:00Z", env=["HOME"], priority=10)
     submit(spool, prompt="do it", agent="claude", model="small", idempotency_key="one", session_id="cleared")
     drop(spool, "by hand.json", '{"argv": ["true"], "note": "a field of the user\'s own", "priority": null}')
-    drop(spool, "broken.json", "{", age_s=60)
+    drop(spool, "broken.json", "{")
     starter.ensure_supervisor(spool)
 
     begun = [lost, stays, stopped]
@@ -101,7 +101,11 @@ def live_in(spool: Spool, home: Path) -> None:
     assert process.alive(runner)
     os.kill(runner["pid"], signal.SIGKILL)
     wait_until(lambda: store.ids_in(spool, "running") == [stays], "the tasks did not end", seconds=30)
-    wait_until(lambda: store.ids_in(spool, "pending") == [waits], "the dropped files were not dealt with", seconds=30)
+    wait_until(
+        lambda: os.listdir(spool.directory("pending")) == [f"{waits}.json"],
+        "the dropped files were not dealt with",
+        seconds=30,
+    )
 
     told = hook(home, "user-prompt-submit", "told", prompt_id="prompt-1")
     assert f"- {good}.e1: " in told

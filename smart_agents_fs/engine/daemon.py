@@ -97,15 +97,18 @@ class Daemon:
     def _leave(self) -> bool:
         """Release first, look second (I9): true when nobody published meanwhile, or another took over."""
         self._lock.release()
-        if not any(name.endswith(".json") for name in os.listdir(self.spool.directory(layout.PENDING))):
-            return True
+        try:
+            if not any(name.endswith(".json") for name in os.listdir(self.spool.directory(layout.PENDING))):
+                return True
+        except OSError as error:  # what cannot be listed may hold something
+            log.say(f"cannot list what waits: {error}")
         return not self._lock.take(PATIENCE_S)
 
     def _hands_over(self) -> bool:
         """Whether a newer version asks to take over; it lists `pending/` when it begins, so nothing is lost."""
         try:
             os.unlink(self.spool.supervisor("handover"))
-        except FileNotFoundError:
+        except OSError:  # nobody asks; or the disk will not have it now, and then the next round will
             return False
         log.say(f"supervisor {os.getpid()} hands over to a newer version")
         return True

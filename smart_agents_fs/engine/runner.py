@@ -34,7 +34,7 @@ from smart_agents_fs.spool.words import Outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any, TypeVar
 
     Value = TypeVar("Value")
@@ -140,8 +140,7 @@ class Runner:
             opened.append(os.open(f"{folder}/stdout.log", flags, 0o600))
             opened.append(os.open(f"{folder}/stderr.log", flags, 0o600))
         except OSError:
-            for fd in opened:
-                os.close(fd)
+            _close(opened)
             raise
         return opened[0], opened[1], opened[2]
 
@@ -168,8 +167,7 @@ class Runner:
             )
         finally:
             os.chdir("/")
-            for fd in files:
-                os.close(fd)
+            _close(files)
 
     def _stdin(self, data: bytes) -> int:
         """A descriptor from which the agent reads `data`: a file without a name, so that nobody has to feed it."""
@@ -301,6 +299,15 @@ class Runner:
             return ending.finish(self.spool, self.task_id, self.job, end, self.settings)
 
         return finish
+
+
+def _close(files: Iterable[int]) -> None:
+    """Close them all; that a disk complains about it says nothing of the agent, which has its own copies."""
+    for fd in files:
+        try:
+            os.close(fd)
+        except OSError:
+            continue
 
 
 def main(words: list[str]) -> int:
