@@ -32,9 +32,9 @@ from smart_agents_fs.queue_types import (
     TaskResult,
     TaskStatus,
 )
-from smart_agents_fs.spool import cancelling, clock, layout, store, submission, tasklock, view
+from smart_agents_fs.spool import cancelling, clock, failures, layout, store, submission, tasklock, view
 from smart_agents_fs.spool.layout import Spool
-from smart_agents_fs.spool.words import Outcome, State, TaskType
+from smart_agents_fs.spool.words import Failure, Outcome, State, TaskType
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -212,7 +212,10 @@ def _result(found: dict[str, Any]) -> TaskResult:
 
 
 def _error(found: Any) -> TaskError | None:
-    return TaskError(kind=str(found["kind"]), message=str(found["message"])) if found else None
+    if not found:
+        return None
+    failure = Failure(found["class"]) if found.get("class") in failures.CLASSES else None
+    return TaskError(kind=str(found["kind"]), message=str(found["message"]), failure=failure)
 
 
 def _stamp(moment: dt.datetime | None) -> str | None:

@@ -25,6 +25,7 @@ from waiting import wait_until
 from smart_agents_fs import settings, starter
 from smart_agents_fs.spool import (
     cancelling,
+    failures,
     fields,
     jsonio,
     layout,
@@ -209,6 +210,9 @@ def test_the_words_of_the_page_are_those_of_the_code() -> None:
     outcomes = schema("runs/<id>/result.json")["properties"]["outcome"]["enum"]
     assert outcomes == list(words.Outcome)
     ran = schema("runs/<id>/attempt-<n>/end.json")["properties"]["outcome"]["enum"]
+    for pattern in ("runs/<id>/result.json", "runs/<id>/attempt-<n>/end.json"):
+        of_error = schema(pattern)["properties"]["error"]["properties"]["class"]["enum"]
+        assert of_error == list(words.Failure) == list(failures.CLASSES)
     assert ran == [outcome for outcome in words.Outcome if outcome is not words.Outcome.DEPENDENCY_FAILED]
     assert tuple(words.State) == layout.STATES
 

@@ -10,7 +10,7 @@ import time
 
 from smart_agents_fs import settings
 from smart_agents_fs.errors import SmartAgentsError
-from smart_agents_fs.spool import audit, clock, jsonio, layout, notices, runs, sessions, store
+from smart_agents_fs.spool import audit, clock, failures, jsonio, layout, notices, runs, sessions, store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from smart_agents_fs.settings import Settings
     from smart_agents_fs.spool.layout import Spool
-
-RETRIED = ("failed", "timed_out", "lost")  #: outcomes that another attempt may mend
 
 
 def record_end(spool: Spool, task_id: str, attempt: int, end: dict[str, Any], *, durable: bool) -> dict[str, Any]:
@@ -40,11 +38,12 @@ def finish(spool: Spool, task_id: str, job: dict[str, Any], end: dict[str, Any],
     That is its last state, or `pending` when its retry policy gives it another attempt.
     """
     attempt = end["attempt"]
-    delay = retry_delay(job, end, rules["retries.max"])
+    now = time.time()
+    delay = failures.retry_delay(end, failures.policy_of(job, rules), now)
     if delay is not None and runs.cancel_requested(spool, task_id) is None:
-        runs.put_back(spool, task_id, attempt, time.time() + delay)
+        runs.put_back(spool, task_id, attempt, now + delay)
         store.move(spool, task_id, layout.RUNNING, layout.PENDING)
-        audit.note(spool, "retry", task_id, attempt=attempt, outcome=end["outcome"])
+        audit.note(spool, "retry", task_id, attempt=attempt, outcome=end["outcome"], failure=failures.class_of(end))
         return layout.PENDING
     return conclude(spool, task_id, job, end, layout.RUNNING)
 
@@ -113,21 +112,6 @@ def cancel_message(request: dict[str, Any]) -> str:
     return f"cancelled via {by.get('via', 'an unknown way')} by uid {by.get('uid', 'unknown')}{why}"
 
 
-def retry_delay(job: dict[str, Any], end: dict[str, Any], default_max: int) -> float | None:
-    """Seconds until the next attempt, with jitter of a fifth; None when this end is final."""
-    policy = job.get("retries") or {}
-    limit = policy.get("max") if policy.get("max") is not None else default_max
-    if end["outcome"] not in RETRIED or end["attempt"] > limit:
-        return None
-    import random
-
-    backoff = policy.get("backoff_s")
-    first = 5.0 if backoff is None else float(backoff)
-    factor = float(policy.get("factor") or 2.0)
-    ceiling = float(policy.get("max_backoff_s") or 3600.0)
-    return min(ceiling, first * factor ** (int(end["attempt"]) - 1)) * random.uniform(0.8, 1.2)
-
-
 def _strategy() -> str:
     try:
         return str(settings.load()["notify.strategy"])
@@ -150,7 +134,7 @@ def _result(task_id: str, job: dict[str, Any], end: dict[str, Any]) -> dict[str,
         "outcome": end["outcome"],
         "attempt": end["attempt"],
         "output": end.get("output"),
-        "error": end.get("error"),
+        "error": failures.with_class(end).get("error"),
         "metrics": metrics | (end.get("metrics") or {}),
         "artifacts": end.get("artifacts") or {"files": [], "changes": 0},
         "details": end.get("details") or {},
