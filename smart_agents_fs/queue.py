@@ -32,7 +32,7 @@ from smart_agents_fs.queue_types import (
     TaskResult,
     TaskStatus,
 )
-from smart_agents_fs.spool import cancelling, clock, failures, layout, store, submission, tasklock, view
+from smart_agents_fs.spool import cancelling, clock, failures, layout, retrying, store, submission, tasklock, view
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.words import Failure, Outcome, State, TaskType
 
@@ -112,6 +112,16 @@ class BackgroundTaskQueue:
             with suppress(OSError, SmartAgentsError):  # its runner is dead; recovery brings it to its end
                 starter.ensure_supervisor(self.spool)
         return state not in layout.ENDED or state == State.CANCELLED
+
+    def retry(self, task_id: str) -> int:
+        """Run a task that failed or was cancelled once more, under its id; returns the attempt's number.
+
+        Raises Refused for a task that succeeded, waits or runs, TaskNotFound, SpoolUnusable.
+        """
+        attempt = retrying.retry(self.spool, store.find(self.spool, task_id), via="python")
+        with suppress(OSError, SmartAgentsError):
+            starter.ensure_supervisor(self.spool)
+        return attempt
 
     @property
     def limits(self) -> ResourceLimits:

@@ -21,7 +21,7 @@ DOCS: dict[str, Any] = runpy.run_path(str(REPO / "scripts" / "generate_cli_docs.
 COMMANDS: list[tuple[str, click.Command]] = list(DOCS["commands"](group, "sa-spool"))
 VERBS = [
     *("cancel", "completion", "config", "doctor", "execute", "list", "logs"),
-    *("result", "status", "stop", "submit", "supervise", "wait"),
+    *("result", "retry", "status", "stop", "submit", "supervise", "wait"),
 ]
 
 

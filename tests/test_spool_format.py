@@ -31,6 +31,7 @@ from smart_agents_fs.spool import (
     layout,
     offers,
     process,
+    retrying,
     sessions,
     store,
     submission,
@@ -98,6 +99,10 @@ def live_in(spool: Spool, home: Path) -> None:
     wait_until(lambda: all(agent_of(spool, task) for task in begun), "three agents were not started")
     cancelling.cancel(spool, stopped, via="test", why="enough of it")
     cancelling.cancel(spool, never, via="test")
+    for _ in range(2):
+        assert retrying.retry(spool, never, via="test") == 1
+        assert cancelling.cancel(spool, never, via="test", why="once more") in ("cancelled", "pending")
+        wait_until(lambda: store.state_of(spool, never) == "cancelled", "a retried task was not cancelled again")
     runner = jsonio.load(spool.attempt(lost, 1, "attempt.json"))["runner"]
     assert process.alive(runner)
     os.kill(runner["pid"], signal.SIGKILL)

@@ -253,6 +253,7 @@ class Supervisor:
             if os.path.lexists(self.spool.job(layout.PENDING, task.id)):
                 job = jsonio.load_or_none(self.spool.job(layout.PENDING, task.id)) or {}
                 ending.end_unrun(self.spool, task.id, job, outcome, kind, message)
+            self._false_starts.pop(task.id, None)  # a retry by hand begins anew
         return True
 
     def _claim(self, item: Waiting) -> bool:

@@ -39,7 +39,7 @@ def finish(spool: Spool, task_id: str, job: dict[str, Any], end: dict[str, Any],
     """
     attempt = end["attempt"]
     now = time.time()
-    delay = failures.retry_delay(end, failures.policy_of(job, rules), now)
+    delay = failures.retry_delay(end, failures.policy_of(job, rules), now, forgiven=runs.forgiven(spool, task_id))
     if delay is not None and runs.cancel_requested(spool, task_id) is None:
         runs.put_back(spool, task_id, attempt, now + delay)
         store.move(spool, task_id, layout.RUNNING, layout.PENDING)
@@ -74,6 +74,7 @@ def end_unrun(spool: Spool, task_id: str, job: dict[str, Any], outcome: str, kin
         "error": {"kind": kind, "message": message},
         "started_at": None,
         "ended_at": now,
+        "retried": runs.retried(spool, task_id),
     }
     return conclude(spool, task_id, job, end, layout.PENDING)
 
@@ -84,7 +85,10 @@ def mend(spool: Spool, task_id: str, job: dict[str, Any]) -> dict[str, Any] | No
     result = jsonio.load_or_none(path)
     if result is not None:
         return result
-    end = jsonio.load_or_none(spool.attempt(task_id, runs.current_attempt(spool, task_id), "end.json"))
+    made = runs.attempts_made(
+        spool, task_id
+    )  # not by the schedule: a retry by hand may have got that far and no further
+    end = jsonio.load_or_none(spool.attempt(task_id, made[-1], "end.json")) if made else None
     if end is None:
         return None
     jsonio.replace(path, jsonio.dumps(_result(task_id, job, end)), spool.tmp, durable=True)
@@ -127,7 +131,7 @@ def _result(task_id: str, job: dict[str, Any], end: dict[str, Any]) -> dict[str,
         "num_turns": 0,
         "agents_involved": [],
     }
-    return {
+    result = {
         "format": 1,
         "id": task_id,
         "success": end["outcome"] == "succeeded",
@@ -143,3 +147,4 @@ def _result(task_id: str, job: dict[str, Any], end: dict[str, Any]) -> dict[str,
         "started_at": end.get("started_at"),
         "completed_at": end.get("ended_at"),
     }
+    return result | ({"retried": end["retried"]} if end.get("retried") else {})

@@ -42,6 +42,7 @@ def describe(spool: Spool, task_id: str, state: str, job: dict[str, Any]) -> dic
         attempt += 1
         running = jsonio.load_or_none(spool.attempt(task_id, attempt, "attempt.json")) or {}
         progress = jsonio.load_or_none(spool.run(task_id, "progress.json")) or {}
+        progress = progress if progress.get("attempt") == attempt else {}  # of the attempt before
     percent = 100 if state == "completed" else progress.get("progress")
     agent = job.get("agent") or ("command" if job.get("argv") else "claude")
     return {
