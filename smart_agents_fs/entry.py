@@ -99,6 +99,18 @@ def _status(words: list[str]) -> int:
     return status.run(words)
 
 
+def _retry(words: list[str]) -> int:
+    from smart_agents_fs.cli import retry
+
+    return retry.run(words)
+
+
+def _edit(words: list[str]) -> int:
+    from smart_agents_fs.cli import edit
+
+    return edit.run(words)
+
+
 def _doctor(words: list[str]) -> int:
     _packages()
     from smart_agents_fs.cli import doctor
@@ -151,6 +163,8 @@ _FAST: dict[str, Callable[[list[str]], int]] = {
     "submit": _submit,
     "execute": _execute,
     "status": _status,
+    "retry": _retry,
+    "edit": _edit,
     "doctor": _doctor,
     "hook": _hook,
     "supervise": _supervise,

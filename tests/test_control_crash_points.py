@@ -14,7 +14,7 @@ from stepping import finish, result, state, submit
 from test_crash_points import Injected, each_step
 from test_retry import told
 
-from smart_agents_fs.spool import retrying, runs
+from smart_agents_fs.spool import jsonio, retrying, runs
 from smart_agents_fs.spool.layout import Spool
 
 LATER = "2199-01-01T00:00:00Z"
@@ -113,4 +113,26 @@ def test_a_cancel_of_a_waiting_task_killed_at_any_step_is_finished_by_the_next(
 
     assert died >= 10
     assert states == {"completed", "cancelled"}
+    assert history.problems(spool, lines) == []
+
+
+def test_an_edit_killed_at_any_step_is_whole_or_changed_nothing(spool: Spool, tmp_path: Path, verb: Verb) -> None:
+    program, lines = history.write_agent(tmp_path)
+    priorities: set[int] = set()
+
+    def edit(step: int) -> bool:
+        task = submit(spool, argv=[program], priority=3)
+        before = jsonio.load(spool.job("pending", task))
+        lived = verb(step, "edit", task, "--priority", "8", "--description", "changed")
+        after = jsonio.load(spool.job("pending", task))
+        assert after in (before, before | {"priority": 8, "description": "changed"})
+        assert after["priority"] == 8 or not lived
+        priorities.add(after["priority"])
+        finish(spool)
+        return not lived
+
+    died = each_step(edit)
+
+    assert died >= 4
+    assert priorities == {3, 8}
     assert history.problems(spool, lines) == []

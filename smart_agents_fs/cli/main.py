@@ -9,7 +9,7 @@ import click
 from click.shell_completion import shell_complete
 
 from smart_agents_fs import __version__
-from smart_agents_fs.cli import commands, completion, doctor, execute, parameters, retry, status, submit
+from smart_agents_fs.cli import commands, completion, doctor, edit, execute, parameters, retry, status, submit
 from smart_agents_fs.cli.words import Option
 from smart_agents_fs.errors import UsageError
 
@@ -119,6 +119,7 @@ group.add_command(table_command(submit, submit.OPTIONS, "[PROMPT]..."))
 group.add_command(table_command(execute, execute.OPTIONS, "[PROMPT]..."))
 group.add_command(table_command(status, status.OPTIONS, "ID", "task"))
 group.add_command(table_command(retry, retry.OPTIONS, "ID", "task"))
+group.add_command(table_command(edit, edit.OPTIONS, "ID", "task"))
 group.add_command(table_command(doctor, doctor.OPTIONS, ""))
 for command in commands.ALL:
     group.add_command(command)

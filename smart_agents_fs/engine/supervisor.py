@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from smart_agents_fs import settings as settings_module
 from smart_agents_fs.engine import admission, intake, log, recovery, report
 from smart_agents_fs.engine.machine import Snapshot
+from smart_agents_fs.engine.waiting import Waiting, inode_of, listing
 from smart_agents_fs.errors import SmartAgentsError
 from smart_agents_fs.settings import Settings
 from smart_agents_fs.spool import clock, ending, jsonio, layout, offers, runs, sessions, store, tasklock
@@ -27,21 +28,6 @@ BUSY_S = 0.05  #: until a lock that was busy is tried again: no event tells when
 FALSE_STARTS = 5  #: claims of one task whose runner died before its first record, before we give up
 
 StartRunner = Callable[[Spool, str, int, TaskLock], None]
-
-
-@dataclass(slots=True)
-class Waiting:
-    """A task in `pending/`, and why it still waits."""
-
-    task: Task
-    not_before: float = 0.0
-    reason: str = "its turn"
-    false_starts: int = 0
-
-    def order(self, default_priority: int) -> tuple[int, float, str]:
-        """Highest priority first, then in the order of submission."""
-        priority = self.task.priority if self.task.priority is not None else default_priority
-        return (-priority, self.task.created_at, self.task.id)
 
 
 @dataclass
@@ -138,19 +124,22 @@ class Supervisor:
             or (not names and self._mtime != self._pending_mtime())
         ):
             self._scanned = now
-            listed = set(os.listdir(self.spool.directory(layout.PENDING)))
-            for task_id in [known for known in self.waiting if f"{known}.json" not in listed]:
+            listed = listing(self.spool)
+            for task_id in [task_id for task_id in self.waiting if f"{task_id}.json" not in listed]:
                 del self.waiting[task_id]
-            names = {name for name in listed if name[:-5] not in self.waiting}
+            known = {f"{task_id}.json": item.inode for task_id, item in self.waiting.items()}
+            names = {name for name, inode in listed.items() if known.get(name) != inode}
             self._hand_over()
         names |= self.look_again
         self.look_again = set()
         for name in sorted(names):
-            if name[:-5] in self.waiting or name[:-5] in self.running:
+            item = self.waiting.get(name[:-5])
+            if name[:-5] in self.running or (item is not None and not item.is_edited(self.spool)):
                 continue
             self._take_in_one(name)
 
     def _take_in_one(self, name: str) -> None:
+        inode = inode_of(self.spool, name)  # before it is read: what comes after that is seen as an edit
         try:
             found = intake.take_in(self.spool, name, self.settings)
         except OSError as error:
@@ -164,7 +153,7 @@ class Supervisor:
         elif found is not None:
             task = found.task
             not_before = max(task.not_before or 0.0, runs.not_before(self.spool, task.id))
-            self.waiting[task.id] = Waiting(task=task, not_before=not_before)
+            self.waiting[task.id] = Waiting(task=task, not_before=not_before, inode=inode)
 
     def _follow_running(self) -> None:
         """Notice ends, and recover every task whose lock is free: its runner is dead."""
@@ -265,6 +254,10 @@ class Supervisor:
             item.reason = "its lock, which another process holds for a moment"
             return False
         with lock:
+            if item.is_edited(self.spool):
+                item.reason = "its turn: it has just been edited"
+                self.look_again.add(f"{task.id}.json")
+                return False
             try:
                 store.move(self.spool, task.id, layout.PENDING, layout.RUNNING)
             except FileNotFoundError:

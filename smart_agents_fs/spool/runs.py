@@ -85,6 +85,12 @@ def write_progress(spool: Spool, task_id: str, progress: dict[str, Any]) -> None
     jsonio.replace(spool.run(task_id, "progress.json"), jsonio.dumps(progress), spool.tmp, durable=False)
 
 
+def move_start(spool: Spool, task_id: str, not_before: float) -> None:
+    """Let the next attempt of a task that was put back start at another time; nothing for one that was not."""
+    if os.path.lexists(spool.run(task_id, "schedule.json")):
+        put_back(spool, task_id, attempts_used(spool, task_id), not_before)
+
+
 def _scheduled(spool: Spool, task_id: str, name: str) -> int:
     number = (jsonio.load_or_none(spool.run(task_id, "schedule.json")) or {}).get(name, 0)
     return number if isinstance(number, int) else 0
