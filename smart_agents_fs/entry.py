@@ -111,6 +111,18 @@ def _edit(words: list[str]) -> int:
     return edit.run(words)
 
 
+def _pause(words: list[str]) -> int:
+    from smart_agents_fs.cli import pause
+
+    return pause.run(words)
+
+
+def _resume(words: list[str]) -> int:
+    from smart_agents_fs.cli import resume
+
+    return resume.run(words)
+
+
 def _doctor(words: list[str]) -> int:
     _packages()
     from smart_agents_fs.cli import doctor
@@ -165,6 +177,8 @@ _FAST: dict[str, Callable[[list[str]], int]] = {
     "status": _status,
     "retry": _retry,
     "edit": _edit,
+    "pause": _pause,
+    "resume": _resume,
     "doctor": _doctor,
     "hook": _hook,
     "supervise": _supervise,

@@ -14,7 +14,7 @@ from stepping import finish, result, state, submit
 from test_crash_points import Injected, each_step
 from test_retry import told
 
-from smart_agents_fs.spool import jsonio, retrying, runs
+from smart_agents_fs.spool import jsonio, pausing, retrying, runs
 from smart_agents_fs.spool.layout import Spool
 
 LATER = "2199-01-01T00:00:00Z"
@@ -135,4 +135,24 @@ def test_an_edit_killed_at_any_step_is_whole_or_changed_nothing(spool: Spool, tm
 
     assert died >= 4
     assert priorities == {3, 8}
+    assert history.problems(spool, lines) == []
+
+
+def test_a_pause_and_its_end_killed_at_any_step_hold_whole_or_not_at_all(
+    spool: Spool, tmp_path: Path, verb: Verb
+) -> None:
+    program, lines = history.write_agent(tmp_path)
+
+    def pause_and_resume(step: int) -> bool:
+        task = submit(spool, argv=[program])
+        lived = verb(step, "pause", task)
+        assert (task in pausing.names(spool)) or not lived
+        pausing.pause_task(spool, task, via="test")
+        lived_on = verb(step, "resume", task)
+        assert (task not in pausing.names(spool)) or not lived_on
+        pausing.resume(spool, task, via="test")
+        finish(spool)
+        return not (lived and lived_on)
+
+    assert each_step(pause_and_resume) >= 4
     assert history.problems(spool, lines) == []

@@ -30,6 +30,7 @@ from smart_agents_fs.spool import (
     jsonio,
     layout,
     offers,
+    pausing,
     process,
     retrying,
     sessions,
@@ -108,6 +109,9 @@ def live_in(spool: Spool, home: Path) -> None:
     os.kill(runner["pid"], signal.SIGKILL)
     wait_until(lambda: store.ids_in(spool, "running") == [stays], "the tasks did not end", seconds=30)
     wait_until(lambda: store.ids_in(spool, "pending") == [waits], "the dropped files were not dealt with", seconds=30)
+
+    pausing.pause_task(spool, waits, via="test")
+    pausing.pause(spool, "build", via="test")
 
     told = hook(home, "user-prompt-submit", "told", prompt_id="prompt-1")
     assert f"- {good}.e1: " in told

@@ -17,7 +17,7 @@ from smart_agents_fs.engine.machine import Snapshot
 from smart_agents_fs.engine.waiting import Waiting, inode_of, listing
 from smart_agents_fs.errors import SmartAgentsError
 from smart_agents_fs.settings import Settings
-from smart_agents_fs.spool import clock, ending, jsonio, layout, offers, runs, sessions, store, tasklock
+from smart_agents_fs.spool import clock, ending, jsonio, layout, offers, pausing, runs, sessions, store, tasklock
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.task import Task
 from smart_agents_fs.spool.tasklock import TaskLock
@@ -194,21 +194,25 @@ class Supervisor:
     def _start_what_may(self, now: float) -> None:
         limits = admission.Limits.from_settings(self.settings)
         default = self.settings["task.priority"]
+        paused = pausing.names(self.spool)
         for item in sorted(self.waiting.values(), key=lambda item: item.order(default)):
             task_id = item.task.id
             try:
                 if self._ended_while_waiting(item):
                     del self.waiting[task_id]
                     continue
-                item.reason = self._why_not_yet(item, now, limits)
+                item.reason = self._why_not_yet(item, now, limits, paused)
                 if not item.reason and self._claim(item):
                     del self.waiting[task_id]
             except (OSError, SmartAgentsError) as error:
                 item.reason = f"the spool, which cannot be written: {error}"
                 log.say(f"cannot start {task_id} yet: {error}")
 
-    def _why_not_yet(self, item: Waiting, now: float, limits: admission.Limits) -> str:
+    def _why_not_yet(self, item: Waiting, now: float, limits: admission.Limits, paused: frozenset[str]) -> str:
         """Why a task must wait, in words; empty when it may start now."""
+        held = pausing.reason(self.spool, paused, item.task.id, item.task.type)
+        if held:
+            return held
         if item.not_before > now:
             return f"its time, {clock.stamp(item.not_before)}"
         for other in item.task.depends_on:
@@ -257,6 +261,9 @@ class Supervisor:
             if item.is_edited(self.spool):
                 item.reason = "its turn: it has just been edited"
                 self.look_again.add(f"{task.id}.json")
+                return False
+            item.reason = pausing.reason(self.spool, pausing.names(self.spool), task.id, task.type)
+            if item.reason:
                 return False
             try:
                 store.move(self.spool, task.id, layout.PENDING, layout.RUNNING)

@@ -10,7 +10,7 @@ import time
 
 from smart_agents_fs import settings
 from smart_agents_fs.errors import SmartAgentsError
-from smart_agents_fs.spool import audit, clock, failures, jsonio, layout, notices, runs, sessions, store
+from smart_agents_fs.spool import audit, clock, failures, jsonio, layout, notices, pausing, runs, sessions, store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def end_unrun(spool: Spool, task_id: str, job: dict[str, Any], outcome: str, kin
         "ended_at": now,
         "retried": runs.retried(spool, task_id),
     }
+    pausing.forget(spool, task_id)
     return conclude(spool, task_id, job, end, layout.PENDING)
 
 
