@@ -38,6 +38,11 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
         (0, 31_536_000),
     ),
     "task.priority": (5, "priority of a task that names none; 10 goes first", (1, 10)),
+    "task.ageing_s": (
+        1800,
+        "seconds of waiting that are worth one step of priority, so that nothing starves; 0 is off",
+        (0, 31_536_000),
+    ),
     "task.max_depth": (3, "how deep tasks may submit tasks", (0, 100)),
     "task.grace_s": (8, "seconds between the request to end and the kill", (0, 600)),
     "supervisor.idle_exit_s": (

@@ -136,9 +136,9 @@ class Supervisor:
             item = self.waiting.get(name[:-5])
             if name[:-5] in self.running or (item is not None and not item.is_edited(self.spool)):
                 continue
-            self._take_in_one(name)
+            self._take_in_one(name, now)
 
-    def _take_in_one(self, name: str) -> None:
+    def _take_in_one(self, name: str, now: float) -> None:
         inode = inode_of(self.spool, name)  # before it is read: what comes after that is seen as an edit
         try:
             found = intake.take_in(self.spool, name, self.settings)
@@ -153,7 +153,8 @@ class Supervisor:
         elif found is not None:
             task = found.task
             not_before = max(task.not_before or 0.0, runs.not_before(self.spool, task.id))
-            self.waiting[task.id] = Waiting(task=task, not_before=not_before, inode=inode)
+            seen = self.waiting[task.id].seen if task.id in self.waiting else now
+            self.waiting[task.id] = Waiting(task=task, not_before=not_before, inode=inode, seen=seen)
 
     def _follow_running(self) -> None:
         """Notice ends, and recover every task whose lock is free: its runner is dead."""
@@ -193,9 +194,9 @@ class Supervisor:
 
     def _start_what_may(self, now: float) -> None:
         limits = admission.Limits.from_settings(self.settings)
-        default = self.settings["task.priority"]
+        default, ageing_s = self.settings["task.priority"], self.settings["task.ageing_s"]
         paused = pausing.names(self.spool)
-        for item in sorted(self.waiting.values(), key=lambda item: item.order(default)):
+        for item in sorted(self.waiting.values(), key=lambda item: item.order(default, ageing_s)):
             task_id = item.task.id
             try:
                 if self._ended_while_waiting(item):

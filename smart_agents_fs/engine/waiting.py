@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from smart_agents_fs.engine import ordering
 from smart_agents_fs.spool.layout import PENDING, Spool
 from smart_agents_fs.spool.task import Task
 
@@ -17,11 +18,13 @@ class Waiting:
     not_before: float = 0.0
     reason: str = "its turn"
     inode: int = 0  #: of its job file: an edit puts another file in its place
+    seen: float = 0.0  #: when it was first taken in
 
-    def order(self, default_priority: int) -> tuple[int, float, str]:
-        """Highest priority first, then in the order of submission."""
+    def order(self, default_priority: int, ageing_s: float) -> tuple[float, float, str]:
+        """What waiting tasks are sorted by, the first one first; see `ordering`."""
         priority = self.task.priority if self.task.priority is not None else default_priority
-        return (-priority, self.task.created_at, self.task.id)
+        since = ordering.waits_since(self.task.created_at, self.not_before, self.seen)
+        return (*ordering.rank(priority, since, ageing_s), self.task.id)
 
     def is_edited(self, spool: Spool) -> bool:
         """Whether the job file is another one than the one that was taken in; False when it is gone."""
