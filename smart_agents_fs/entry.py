@@ -123,6 +123,12 @@ def _resume(words: list[str]) -> int:
     return resume.run(words)
 
 
+def _prune(words: list[str]) -> int:
+    from smart_agents_fs.cli import prune
+
+    return prune.run(words)
+
+
 def _doctor(words: list[str]) -> int:
     _packages()
     from smart_agents_fs.cli import doctor
@@ -179,6 +185,7 @@ _FAST: dict[str, Callable[[list[str]], int]] = {
     "edit": _edit,
     "pause": _pause,
     "resume": _resume,
+    "prune": _prune,
     "doctor": _doctor,
     "hook": _hook,
     "supervise": _supervise,

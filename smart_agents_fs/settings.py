@@ -67,6 +67,11 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
         "place of the spool; empty is ${XDG_STATE_HOME:-~/.local/state}/smart-agents/spool",
         None,
     ),
+    "spool.retention_days": (
+        30,
+        "days after which ended tasks are removed, with all they left; 0 keeps them for ever",
+        (0, 36_500),
+    ),
     "claude.program": ("claude", "the Claude Code client: a name on PATH or a path", None),
     "claude.args": ([], "further arguments for every claude task", None),
     "claude.permission_mode": ("", "--permission-mode of claude tasks; empty leaves it to the client", None),

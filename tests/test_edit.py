@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from conftest import Program
 from stepping import HeldRunners, drop, finish, state, submit, supervisor
+from waiting import wait_until
 
 from smart_agents_fs.engine.supervisor import RESCAN_S
 from smart_agents_fs.errors import InvalidJob, Refused, TaskNotFound
@@ -99,11 +100,12 @@ def test_a_claim_never_goes_by_a_job_file_that_was_edited_since(spool: Spool, ru
 def test_a_task_that_waits_for_its_next_attempt_waits_until_the_edited_time(spool: Spool) -> None:
     task = submit(spool, argv=["false"], retries={"max": 1, "backoff_s": 3000})
     stepped = supervisor(spool)
-    while not runs.attempts_used(spool, task):
+
+    def put_back() -> bool:
         stepped.tick(time.time())
-        time.sleep(0.01)
-    with tasklock.take(spool, task, wait_s=5) or pytest.fail("its runner never ended"):
-        pass
+        return runs.attempts_used(spool, task) == 1 and not tasklock.is_held(spool.run(task, "lock"))
+
+    wait_until(put_back, "the first attempt never ended")
     edit(spool, task, not_before=clock.stamp(time.time() - 1))
     finish(spool)
     assert runs.attempts_made(spool, task) == [1, 2]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from stepping import HeldRunners, finish, result, state, submit, supervisor
+from waiting import wait_until
 
 from smart_agents_fs import settings
 from smart_agents_fs.errors import UsageError
@@ -142,9 +143,12 @@ def test_a_retry_waits_for_its_time_on_a_clock_moved_by_hand(spool: Spool) -> No
     Path(os.environ["SA_CONFIG"]).write_text("[agents.command]\nretries = { max = 1, backoff_s = 600 }\n")
     task = submit(spool, argv=["false"])
     first = supervisor(spool)
-    while state(spool, task) == "running" or not runs.attempts_used(spool, task):
+
+    def put_back() -> bool:
         first.tick(time.time())
-        time.sleep(0.02)
+        return runs.attempts_used(spool, task) == 1 and state(spool, task) == "pending"
+
+    wait_until(put_back, "the first attempt never ended")
     runners = HeldRunners()
     stepped = supervisor(spool, runners)
     now = time.time()

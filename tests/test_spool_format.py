@@ -384,7 +384,10 @@ def test_a_tick_accepts_a_format_1_spool_and_rewrites_nothing_but_its_own_status
     stepped.tick(time.time())
 
     after = {path: Path(old.root, path).read_bytes() for path in files(old.root)}
-    assert {path for path in {*before, *after} if before.get(path) != after.get(path)} == {"supervisor/status.json"}
+    assert {path for path in {*before, *after} if before.get(path) != after.get(path)} == {
+        "supervisor/status.json",
+        "supervisor/pruned",
+    }
     assert started.started == []
     assert (set(stepped.waiting), set(stepped.running)) == ({WAITS_LONG, WAITS}, {RUNS})
     said = json.loads(after["supervisor/status.json"])["waiting"]

@@ -17,6 +17,7 @@ from smart_agents_fs.cli import (
     execute,
     parameters,
     pause,
+    prune,
     resume,
     retry,
     status,
@@ -134,6 +135,7 @@ group.add_command(table_command(retry, retry.OPTIONS, "ID", "task"))
 group.add_command(table_command(edit, edit.OPTIONS, "ID", "task"))
 group.add_command(table_command(pause, pause.OPTIONS, "[ID]", "task"))
 group.add_command(table_command(resume, resume.OPTIONS, "[ID]", "task"))
+group.add_command(table_command(prune, prune.OPTIONS, ""))
 group.add_command(table_command(doctor, doctor.OPTIONS, ""))
 for command in commands.ALL:
     group.add_command(command)

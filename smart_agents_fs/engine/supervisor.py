@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from smart_agents_fs import settings as settings_module
 from smart_agents_fs.engine import admission, intake, log, recovery, report
 from smart_agents_fs.engine.machine import Snapshot
+from smart_agents_fs.engine.retention import Retention
 from smart_agents_fs.engine.waiting import Waiting, inode_of, listing
 from smart_agents_fs.errors import SmartAgentsError
 from smart_agents_fs.settings import Settings
@@ -48,9 +49,11 @@ class Supervisor:
     _mtime: int = 0
     _busy: bool = False
     _false_starts: dict[str, int] = field(default_factory=dict)
+    _retention: Retention = field(init=False)
 
     def __post_init__(self) -> None:
         self.settings = self.load_settings()
+        self._retention = Retention(self.spool)
 
     def tick(self, now: float, names: frozenset[str] | set[str] = frozenset()) -> None:
         """One round at `now` (Unix seconds); `names` are files in `pending/` that a watcher saw."""
@@ -60,6 +63,7 @@ class Supervisor:
         self._take_in(now, set(names))
         self._start_what_may(now)
         self._report(now)
+        self._retention.tick(now, self.settings)
         self._mtime = self._pending_mtime()
 
     @property

@@ -126,16 +126,20 @@ def unusable(spool: Spool, error: OSError, consequence: str) -> SpoolUnusable:
     )
 
 
+def key_path(spool: Spool, key: str) -> str:
+    """The file that an idempotency key stands in."""
+    import hashlib
+
+    return f"{spool.directory('keys')}/{hashlib.sha256(key.encode('utf-8')).hexdigest()}.json"
+
+
 def _submit_once(spool: Spool, task_id: str, job: dict[str, Any], *, durable: bool) -> str:
     """Publish under the job's key, or find what the key already stands for and make sure that it is published.
 
     The key file carries the whole job, so that a submitter that died between key and job file is finished by
     the next one. Both hold the task's lock, or the second could bring back a task that has meanwhile started.
     """
-    import hashlib
-
-    digest = hashlib.sha256(job["idempotency_key"].encode("utf-8")).hexdigest()
-    key = f"{spool.directory('keys')}/{digest}.json"
+    key = key_path(spool, job["idempotency_key"])
     with tasklock.take(spool, task_id) or _busy(task_id):
         if jsonio.create(key, jsonio.dumps({"id": task_id, "job": job}), spool.tmp, durable=durable):
             jsonio.create(spool.job(layout.PENDING, task_id), jsonio.dumps(job), spool.tmp, durable=durable)
