@@ -99,6 +99,36 @@ def _status(words: list[str]) -> int:
     return status.run(words)
 
 
+def _retry(words: list[str]) -> int:
+    from smart_agents_fs.cli import retry
+
+    return retry.run(words)
+
+
+def _edit(words: list[str]) -> int:
+    from smart_agents_fs.cli import edit
+
+    return edit.run(words)
+
+
+def _pause(words: list[str]) -> int:
+    from smart_agents_fs.cli import pause
+
+    return pause.run(words)
+
+
+def _resume(words: list[str]) -> int:
+    from smart_agents_fs.cli import resume
+
+    return resume.run(words)
+
+
+def _prune(words: list[str]) -> int:
+    from smart_agents_fs.cli import prune
+
+    return prune.run(words)
+
+
 def _doctor(words: list[str]) -> int:
     _packages()
     from smart_agents_fs.cli import doctor
@@ -151,6 +181,11 @@ _FAST: dict[str, Callable[[list[str]], int]] = {
     "submit": _submit,
     "execute": _execute,
     "status": _status,
+    "retry": _retry,
+    "edit": _edit,
+    "pause": _pause,
+    "resume": _resume,
+    "prune": _prune,
     "doctor": _doctor,
     "hook": _hook,
     "supervise": _supervise,

@@ -33,9 +33,9 @@ from smart_agents_fs.queue_types import (
     TaskResult,
     TaskStatus,
 )
-from smart_agents_fs.spool import cancelling, clock, layout, store, submission, tasklock, view
+from smart_agents_fs.spool import cancelling, clock, failures, layout, retrying, store, submission, tasklock, view
 from smart_agents_fs.spool.layout import Spool
-from smart_agents_fs.spool.words import Outcome, State, TaskType
+from smart_agents_fs.spool.words import Failure, Outcome, State, TaskType
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -112,6 +112,16 @@ class BackgroundTaskQueue:
             with suppress(OSError, SmartAgentsError):  # its runner is dead; recovery brings it to its end
                 starter.ensure_supervisor(self.spool)
         return state not in layout.ENDED or state == State.CANCELLED
+
+    def retry(self, task_id: str) -> int:
+        """Run a task that failed or was cancelled once more, under its id; returns the attempt's number.
+
+        Raises Refused for a task that succeeded, waits or runs, TaskNotFound, SpoolUnusable.
+        """
+        attempt = retrying.retry(self.spool, store.find(self.spool, task_id), via="python")
+        with suppress(OSError, SmartAgentsError):
+            starter.ensure_supervisor(self.spool)
+        return attempt
 
     @property
     def limits(self) -> ResourceLimits:
@@ -219,7 +229,10 @@ def _result(found: dict[str, Any]) -> TaskResult:
 
 
 def _error(found: Any) -> TaskError | None:
-    return TaskError(kind=str(found["kind"]), message=str(found["message"])) if found else None
+    if not found:
+        return None
+    failure = Failure(found["class"]) if found.get("class") in failures.CLASSES else None
+    return TaskError(kind=str(found["kind"]), message=str(found["message"]), failure=failure)
 
 
 def _whole(task: object) -> BackgroundTask:

@@ -12,7 +12,7 @@ from typing import Any, TypedDict
 
 from smart_agents_fs import settings as settings_module
 from smart_agents_fs.settings import Settings
-from smart_agents_fs.spool.words import DependsPolicy, Outcome, State, Strategy, TaskType
+from smart_agents_fs.spool.words import DependsPolicy, Failure, Outcome, State, Strategy, TaskType
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,6 +121,7 @@ class TaskError:
 
     kind: str
     message: str
+    failure: Failure | None = None  #: its class in `result.json`; None for a cancelled task
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

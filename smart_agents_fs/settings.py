@@ -38,6 +38,11 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
         (0, 31_536_000),
     ),
     "task.priority": (5, "priority of a task that names none; 10 goes first", (1, 10)),
+    "task.ageing_s": (
+        1800,
+        "seconds of waiting that are worth one step of priority, so that nothing starves; 0 is off",
+        (0, 31_536_000),
+    ),
     "task.max_depth": (3, "how deep tasks may submit tasks", (0, 100)),
     "task.grace_s": (8, "seconds between the request to end and the kill", (0, 600)),
     "supervisor.idle_exit_s": (
@@ -62,6 +67,11 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
         "place of the spool; empty is ${XDG_STATE_HOME:-~/.local/state}/smart-agents/spool",
         None,
     ),
+    "spool.retention_days": (
+        30,
+        "days after which ended tasks are removed, with all they left; 0 keeps them for ever",
+        (0, 36_500),
+    ),
     "claude.program": ("claude", "the Claude Code client: a name on PATH or a path", None),
     "claude.args": ([], "further arguments for every claude task", None),
     "claude.permission_mode": ("", "--permission-mode of claude tasks; empty leaves it to the client", None),
@@ -72,13 +82,21 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
 class Settings:
     """The settings in force: `settings["limits.max_tasks"]`."""
 
-    __slots__ = ("_values", "agents", "path")
+    __slots__ = ("_values", "agents", "path", "retries")
 
-    def __init__(self, path: str, values: dict[str, Any], agents: dict[str, dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        path: str,
+        values: dict[str, Any],
+        agents: dict[str, dict[str, Any]],
+        retries: dict[str, dict[str, Any]] | None = None,
+    ) -> None:
         self.path = path
         self._values = values
         #: the user's own agents, `[agents.NAME]` with `argv`: name → table
         self.agents = agents
+        #: `retries` of any `[agents.NAME]`, as in a job file: name → max, backoff_s, factor, max_backoff_s
+        self.retries = retries or {}
 
     def __getitem__(self, key: str) -> Any:
         return self._values[key] if key in self._values else KEYS[key][0]
@@ -200,8 +218,8 @@ def _base(variable: str, under_home: str) -> str:
     return f"{home}/{under_home}"
 
 
-def _read(data: bytes, path: str) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """The values and the agents that a settings file names, checked."""
+def _read(data: bytes, path: str) -> tuple[dict[str, Any], dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
+    """The values, the agents and their retries that a settings file names, checked."""
     import tomllib
 
     try:
@@ -210,7 +228,8 @@ def _read(data: bytes, path: str) -> tuple[dict[str, Any], dict[str, dict[str, A
         raise UsageError(f"{path} is not TOML: {str(error).lower()}") from None
     agents = table.pop("agents", {})
     values = {key: check(key, value, path) for key, value in _flatten(table)}
-    return values, _check_agents(agents, path)
+    retries = _take_retries(agents, path)
+    return values, _check_agents(agents, path), retries
 
 
 def _flatten(table: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
@@ -221,6 +240,32 @@ def _flatten(table: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
         else:
             found.append((prefix + name, value))
     return found
+
+
+def _take_retries(agents: Any, path: str) -> dict[str, dict[str, Any]]:
+    """`retries` of each `[agents.NAME]`, a number or a table; a table of nothing else is no agent of its own."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, agent in list(agents.items()) if isinstance(agents, dict) else ():
+        if not isinstance(agent, dict) or "retries" not in agent:
+            continue
+        given = agent.pop("retries")
+        table = given if isinstance(given, dict) else {"max": given}
+        for key, value in table.items():
+            low, high = _RETRIES.get(key, (1, 0))
+            fits = isinstance(value, int if key == "max" else (int, float)) and not isinstance(value, bool)
+            if not (fits and low <= value <= high):
+                raise UsageError(
+                    f"{path}: retries of [agents.{name}] takes a whole number from 0 to 100, or a table of max, "
+                    f"backoff_s, factor and max_backoff_s; {key} = {value!r} does not fit"
+                )
+        found[name] = table
+        if not agent:
+            del agents[name]
+    return found
+
+
+#: what a table of retries may hold, and how much; the same as in a job file
+_RETRIES = {"max": (0, 100), "backoff_s": (0, 31_536_000), "factor": (1, 100), "max_backoff_s": (0, 31_536_000)}
 
 
 def _check_agents(agents: Any, path: str) -> dict[str, dict[str, Any]]:

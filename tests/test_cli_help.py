@@ -20,8 +20,8 @@ from smart_agents_fs.spool import store
 DOCS: dict[str, Any] = runpy.run_path(str(REPO / "scripts" / "generate_cli_docs.py"))
 COMMANDS: list[tuple[str, click.Command]] = list(DOCS["commands"](group, "sa-spool"))
 VERBS = [
-    *("cancel", "completion", "config", "doctor", "execute", "list", "logs"),
-    *("result", "status", "stop", "submit", "supervise", "wait"),
+    *("cancel", "completion", "config", "doctor", "edit", "execute", "list", "logs", "pause", "prune"),
+    *("result", "resume", "retry", "status", "stop", "submit", "supervise", "wait"),
 ]
 
 

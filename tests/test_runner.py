@@ -88,6 +88,7 @@ def test_a_directory_that_is_gone_when_its_turn_comes_says_so(spool: Spool, tmp_
     assert result(spool, task)["error"] == {
         "kind": "cwd_missing",
         "message": f"its directory {folder} is gone; make it again and retry",
+        "class": "permanent",
     }
 
 

@@ -25,11 +25,14 @@ from waiting import wait_until
 from smart_agents_fs import settings, starter
 from smart_agents_fs.spool import (
     cancelling,
+    failures,
     fields,
     jsonio,
     layout,
     offers,
+    pausing,
     process,
+    retrying,
     sessions,
     store,
     submission,
@@ -97,6 +100,10 @@ def live_in(spool: Spool, home: Path) -> None:
     wait_until(lambda: all(agent_of(spool, task) for task in begun), "three agents were not started")
     cancelling.cancel(spool, stopped, via="test", why="enough of it")
     cancelling.cancel(spool, never, via="test")
+    for _ in range(2):
+        assert retrying.retry(spool, never, via="test") == 1
+        assert cancelling.cancel(spool, never, via="test", why="once more") in ("cancelled", "pending")
+        wait_until(lambda: store.state_of(spool, never) == "cancelled", "a retried task was not cancelled again")
     runner = jsonio.load(spool.attempt(lost, 1, "attempt.json"))["runner"]
     assert process.alive(runner)
     os.kill(runner["pid"], signal.SIGKILL)
@@ -106,6 +113,9 @@ def live_in(spool: Spool, home: Path) -> None:
         "the dropped files were not dealt with",
         seconds=30,
     )
+
+    pausing.pause_task(spool, waits, via="test")
+    pausing.pause(spool, "build", via="test")
 
     told = hook(home, "user-prompt-submit", "told", prompt_id="prompt-1")
     assert f"- {good}.e1: " in told
@@ -213,6 +223,9 @@ def test_the_words_of_the_page_are_those_of_the_code() -> None:
     outcomes = schema("runs/<id>/result.json")["properties"]["outcome"]["enum"]
     assert outcomes == list(words.Outcome)
     ran = schema("runs/<id>/attempt-<n>/end.json")["properties"]["outcome"]["enum"]
+    for pattern in ("runs/<id>/result.json", "runs/<id>/attempt-<n>/end.json"):
+        of_error = schema(pattern)["properties"]["error"]["properties"]["class"]["enum"]
+        assert of_error == list(words.Failure) == list(failures.CLASSES)
     assert ran == [outcome for outcome in words.Outcome if outcome is not words.Outcome.DEPENDENCY_FAILED]
     assert tuple(words.State) == layout.STATES
 
@@ -375,7 +388,10 @@ def test_a_tick_accepts_a_format_1_spool_and_rewrites_nothing_but_its_own_status
     stepped.tick(time.time())
 
     after = {path: Path(old.root, path).read_bytes() for path in files(old.root)}
-    assert {path for path in {*before, *after} if before.get(path) != after.get(path)} == {"supervisor/status.json"}
+    assert {path for path in {*before, *after} if before.get(path) != after.get(path)} == {
+        "supervisor/status.json",
+        "supervisor/pruned",
+    }
     assert started.started == []
     assert (set(stepped.waiting), set(stepped.running)) == ({WAITS_LONG, WAITS}, {RUNS})
     said = json.loads(after["supervisor/status.json"])["waiting"]

@@ -9,7 +9,20 @@ import click
 from click.shell_completion import shell_complete
 
 from smart_agents_fs import __version__
-from smart_agents_fs.cli import commands, completion, doctor, execute, parameters, status, submit
+from smart_agents_fs.cli import (
+    commands,
+    completion,
+    doctor,
+    edit,
+    execute,
+    parameters,
+    pause,
+    prune,
+    resume,
+    retry,
+    status,
+    submit,
+)
 from smart_agents_fs.cli.words import Option
 from smart_agents_fs.errors import UsageError
 
@@ -127,6 +140,11 @@ def group(ctx: click.Context) -> None:
 group.add_command(table_command(submit, submit.OPTIONS, "[PROMPT]..."))
 group.add_command(table_command(execute, execute.OPTIONS, "[PROMPT]..."))
 group.add_command(table_command(status, status.OPTIONS, "ID", "task"))
+group.add_command(table_command(retry, retry.OPTIONS, "ID", "task"))
+group.add_command(table_command(edit, edit.OPTIONS, "ID", "task"))
+group.add_command(table_command(pause, pause.OPTIONS, "[ID]", "task"))
+group.add_command(table_command(resume, resume.OPTIONS, "[ID]", "task"))
+group.add_command(table_command(prune, prune.OPTIONS, ""))
 group.add_command(table_command(doctor, doctor.OPTIONS, ""))
 for command in commands.ALL:
     group.add_command(command)

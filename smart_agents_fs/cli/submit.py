@@ -126,7 +126,7 @@ def submit(spool: Spool, settings: Settings, values: dict[str, Any], rest: list[
 
 def job_from(spool: Spool, values: dict[str, Any], rest: list[str], verb: str) -> dict[str, Any]:
     """The job fields that option values and the remaining words ask for."""
-    asked = {name: value for name, value in values.items() if name not in _ELSEWHERE}
+    asked = wishes(values, verb)
     if values.get("agent") == "command":
         if not rest:
             raise UsageError(
@@ -144,6 +144,18 @@ def job_from(spool: Spool, values: dict[str, Any], rest: list[str], verb: str) -
                     f"{verb}: --after and --after-any exclude each other; all must succeed, or all must end"
                 )
             asked["depends_policy"] = "any"
+    if "input" in values:
+        asked["input"] = _input(values["input"], verb)
+    if values.get("once_per_prompt"):
+        from smart_agents_fs.spool import prompts
+
+        asked["idempotency_key"] = prompts.key_of_current(spool)
+    return asked
+
+
+def wishes(values: dict[str, Any], verb: str) -> dict[str, Any]:
+    """The job fields that option values ask for, but for what is to be done: those that `edit` may change too."""
+    asked = {name: value for name, value in values.items() if name not in _ELSEWHERE}
     if "delay" in values or "not_before" in values:
         asked["not_before"] = _start(values, verb)
     if "retries" in values or "backoff" in values:
@@ -152,12 +164,6 @@ def job_from(spool: Spool, values: dict[str, Any], rest: list[str], verb: str) -
         asked["notify"] = {"strategy": values["notify"]}
     if "labels" in values:
         asked["labels"] = dict(values["labels"])
-    if "input" in values:
-        asked["input"] = _input(values["input"], verb)
-    if values.get("once_per_prompt"):
-        from smart_agents_fs.spool import prompts
-
-        asked["idempotency_key"] = prompts.key_of_current(spool)
     return asked
 
 

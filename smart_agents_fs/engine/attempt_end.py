@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from smart_agents_fs.engine.agents.base import Report
-from smart_agents_fs.spool import clock
+from smart_agents_fs.spool import clock, failures
 from smart_agents_fs.spool.words import Outcome
 
 TYPE_CHECKING = False
@@ -31,7 +31,7 @@ def end_record(
     report: Report, attempt: int, token: str, exit_code: int | None, started: float | None, ended: float
 ) -> dict[str, Any]:
     """The end record of an attempt, as it stands in `end.json`."""
-    return {
+    end: dict[str, Any] = {
         "format": 1,
         "attempt": attempt,
         "token": token,
@@ -51,3 +51,4 @@ def end_record(
         "started_at": clock.stamp(started) if started is not None else None,
         "ended_at": clock.stamp(ended),
     }
+    return failures.with_class(end)

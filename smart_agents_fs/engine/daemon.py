@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import shutil
 import signal
 import time
 
@@ -120,7 +121,11 @@ class Daemon:
             writer = name.partition("-")[0]
             try:
                 old = time.time() - os.lstat(path).st_mtime > LITTER_S
-                if old and not (writer.isdigit() and process.exists(int(writer))):
+                if not old or (writer.isdigit() and process.exists(int(writer))):
+                    continue
+                if os.path.isdir(path) and not os.path.islink(path):  # a run folder on its way out
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
                     os.unlink(path)
             except OSError:
                 continue

@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from smart_agents_fs import settings as settings_module
 from smart_agents_fs.engine import admission, intake, log, recovery, report
 from smart_agents_fs.engine.machine import Snapshot
+from smart_agents_fs.engine.retention import Retention
+from smart_agents_fs.engine.waiting import Waiting, inode_of, listing
 from smart_agents_fs.errors import SmartAgentsError
 from smart_agents_fs.settings import Settings
-from smart_agents_fs.spool import clock, ending, jsonio, layout, offers, runs, sessions, store, tasklock
+from smart_agents_fs.spool import clock, ending, jsonio, layout, offers, pausing, runs, sessions, store, tasklock
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.task import Task
 from smart_agents_fs.spool.tasklock import TaskLock
@@ -27,21 +29,6 @@ BUSY_S = 0.05  #: until a lock that was busy is tried again: no event tells when
 FALSE_STARTS = 5  #: claims of one task whose runner died before its first record, before we give up
 
 StartRunner = Callable[[Spool, str, int, TaskLock], None]
-
-
-@dataclass(slots=True)
-class Waiting:
-    """A task in `pending/`, and why it still waits."""
-
-    task: Task
-    not_before: float = 0.0
-    reason: str = "its turn"
-    false_starts: int = 0
-
-    def order(self, default_priority: int) -> tuple[int, float, str]:
-        """Highest priority first, then in the order of submission."""
-        priority = self.task.priority if self.task.priority is not None else default_priority
-        return (-priority, self.task.created_at, self.task.id)
 
 
 @dataclass
@@ -62,9 +49,11 @@ class Supervisor:
     _mtime: int = 0
     _busy: bool = False
     _false_starts: dict[str, int] = field(default_factory=dict)
+    _retention: Retention = field(init=False)
 
     def __post_init__(self) -> None:
         self.settings = self.load_settings()
+        self._retention = Retention(self.spool)
 
     def tick(self, now: float, names: frozenset[str] | set[str] = frozenset()) -> None:
         """One round at `now` (Unix seconds); `names` are files in `pending/` that a watcher saw."""
@@ -74,6 +63,7 @@ class Supervisor:
         self._take_in(now, set(names))
         self._start_what_may(now)
         self._report(now)
+        self._retention.tick(now, self.settings)
         self._mtime = self._pending_mtime()
 
     @property
@@ -138,19 +128,22 @@ class Supervisor:
             or (not names and self._mtime != self._pending_mtime())
         ):
             self._scanned = now
-            listed = set(os.listdir(self.spool.directory(layout.PENDING)))
-            for task_id in [known for known in self.waiting if f"{known}.json" not in listed]:
+            listed = listing(self.spool)
+            for task_id in [task_id for task_id in self.waiting if f"{task_id}.json" not in listed]:
                 del self.waiting[task_id]
-            names = {name for name in listed if name[:-5] not in self.waiting}
+            known = {f"{task_id}.json": item.inode for task_id, item in self.waiting.items()}
+            names = {name for name, inode in listed.items() if known.get(name) != inode}
             self._hand_over()
         names |= self.look_again
         self.look_again = set()
         for name in sorted(names):
-            if name[:-5] in self.waiting or name[:-5] in self.running:
+            item = self.waiting.get(name[:-5])
+            if name[:-5] in self.running or (item is not None and not item.is_edited(self.spool)):
                 continue
-            self._take_in_one(name)
+            self._take_in_one(name, now)
 
-    def _take_in_one(self, name: str) -> None:
+    def _take_in_one(self, name: str, now: float) -> None:
+        inode = inode_of(self.spool, name)  # before it is read: what comes after that is seen as an edit
         try:
             found = intake.take_in(self.spool, name, self.settings)
         except OSError as error:
@@ -164,7 +157,8 @@ class Supervisor:
         elif found is not None:
             task = found.task
             not_before = max(task.not_before or 0.0, runs.not_before(self.spool, task.id))
-            self.waiting[task.id] = Waiting(task=task, not_before=not_before)
+            seen = self.waiting[task.id].seen if task.id in self.waiting else now
+            self.waiting[task.id] = Waiting(task=task, not_before=not_before, inode=inode, seen=seen)
 
     def _follow_running(self) -> None:
         """Notice ends, and recover every task whose lock is free: its runner is dead."""
@@ -204,22 +198,26 @@ class Supervisor:
 
     def _start_what_may(self, now: float) -> None:
         limits = admission.Limits.from_settings(self.settings)
-        default = self.settings["task.priority"]
-        for item in sorted(self.waiting.values(), key=lambda item: item.order(default)):
+        default, ageing_s = self.settings["task.priority"], self.settings["task.ageing_s"]
+        paused = pausing.names(self.spool)
+        for item in sorted(self.waiting.values(), key=lambda item: item.order(default, ageing_s)):
             task_id = item.task.id
             try:
                 if self._ended_while_waiting(item):
                     del self.waiting[task_id]
                     continue
-                item.reason = self._why_not_yet(item, now, limits)
+                item.reason = self._why_not_yet(item, now, limits, paused)
                 if not item.reason and self._claim(item):
                     del self.waiting[task_id]
             except (OSError, SmartAgentsError) as error:
                 item.reason = f"the spool, which cannot be written: {error}"
                 log.say(f"cannot start {task_id} yet: {error}")
 
-    def _why_not_yet(self, item: Waiting, now: float, limits: admission.Limits) -> str:
+    def _why_not_yet(self, item: Waiting, now: float, limits: admission.Limits, paused: frozenset[str]) -> str:
         """Why a task must wait, in words; empty when it may start now."""
+        held = pausing.reason(self.spool, paused, item.task.id, item.task.type)
+        if held:
+            return held
         if item.not_before > now:
             return f"its time, {clock.stamp(item.not_before)}"
         for other in item.task.depends_on:
@@ -253,6 +251,7 @@ class Supervisor:
             if os.path.lexists(self.spool.job(layout.PENDING, task.id)):
                 job = jsonio.load_or_none(self.spool.job(layout.PENDING, task.id)) or {}
                 ending.end_unrun(self.spool, task.id, job, outcome, kind, message)
+            self._false_starts.pop(task.id, None)  # a retry by hand begins anew
         return True
 
     def _claim(self, item: Waiting) -> bool:
@@ -264,6 +263,13 @@ class Supervisor:
             item.reason = "its lock, which another process holds for a moment"
             return False
         with lock:
+            if item.is_edited(self.spool):
+                item.reason = "its turn: it has just been edited"
+                self.look_again.add(f"{task.id}.json")
+                return False
+            item.reason = pausing.reason(self.spool, pausing.names(self.spool), task.id, task.type)
+            if item.reason:
+                return False
             try:
                 store.move(self.spool, task.id, layout.PENDING, layout.RUNNING)
             except FileNotFoundError:

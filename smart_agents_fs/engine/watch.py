@@ -18,7 +18,9 @@ from smart_agents_fs.engine import log
 from smart_agents_fs.spool import layout
 from smart_agents_fs.spool.layout import Spool
 
-Wake = Callable[[str | None], None]  #: called with the name of a file in `pending/`, or None: a task ended
+Wake = Callable[
+    [str | None], None
+]  #: called with the name of a file in `pending/`, or None: a task ended, a pause changed
 
 
 class Watcher:
@@ -38,8 +40,8 @@ class Watcher:
         try:
             pending = self._spool.directory(layout.PENDING)
             observer.schedule(_Handler(self._wake, named=True), pending, event_filter=kinds)
-            for state in layout.ENDED:
-                directory = self._spool.directory(state)
+            for name in (*layout.ENDED, "pauses"):
+                directory = self._spool.directory(name)
                 observer.schedule(_Handler(self._wake, named=False), directory, event_filter=kinds)
             observer.start()
         except OSError as error:

@@ -10,7 +10,7 @@ import time
 
 from smart_agents_fs import settings
 from smart_agents_fs.errors import SmartAgentsError
-from smart_agents_fs.spool import audit, clock, jsonio, layout, notices, runs, sessions, store
+from smart_agents_fs.spool import audit, clock, failures, jsonio, layout, notices, pausing, runs, sessions, store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from smart_agents_fs.settings import Settings
     from smart_agents_fs.spool.layout import Spool
-
-RETRIED = ("failed", "timed_out", "lost")  #: outcomes that another attempt may mend
 
 
 def record_end(spool: Spool, task_id: str, attempt: int, end: dict[str, Any], *, durable: bool) -> dict[str, Any]:
@@ -40,11 +38,12 @@ def finish(spool: Spool, task_id: str, job: dict[str, Any], end: dict[str, Any],
     That is its last state, or `pending` when its retry policy gives it another attempt.
     """
     attempt = end["attempt"]
-    delay = retry_delay(job, end, rules["retries.max"])
+    now = time.time()
+    delay = failures.retry_delay(end, failures.policy_of(job, rules), now, forgiven=runs.forgiven(spool, task_id))
     if delay is not None and runs.cancel_requested(spool, task_id) is None:
-        runs.put_back(spool, task_id, attempt, time.time() + delay)
+        runs.put_back(spool, task_id, attempt, now + delay)
         store.move(spool, task_id, layout.RUNNING, layout.PENDING)
-        audit.note(spool, "retry", task_id, attempt=attempt, outcome=end["outcome"])
+        audit.note(spool, "retry", task_id, attempt=attempt, outcome=end["outcome"], failure=failures.class_of(end))
         return layout.PENDING
     return conclude(spool, task_id, job, end, layout.RUNNING)
 
@@ -75,7 +74,9 @@ def end_unrun(spool: Spool, task_id: str, job: dict[str, Any], outcome: str, kin
         "error": {"kind": kind, "message": message},
         "started_at": None,
         "ended_at": now,
+        "retried": runs.retried(spool, task_id),
     }
+    pausing.forget(spool, task_id)
     return conclude(spool, task_id, job, end, layout.PENDING)
 
 
@@ -85,7 +86,10 @@ def mend(spool: Spool, task_id: str, job: dict[str, Any]) -> dict[str, Any] | No
     result = jsonio.load_or_none(path)
     if result is not None:
         return result
-    end = jsonio.load_or_none(spool.attempt(task_id, runs.current_attempt(spool, task_id), "end.json"))
+    made = runs.attempts_made(
+        spool, task_id
+    )  # not by the schedule: a retry by hand may have got that far and no further
+    end = jsonio.load_or_none(spool.attempt(task_id, made[-1], "end.json")) if made else None
     if end is None:
         return None
     jsonio.replace(path, jsonio.dumps(_result(task_id, job, end)), spool.tmp, durable=True)
@@ -113,21 +117,6 @@ def cancel_message(request: dict[str, Any]) -> str:
     return f"cancelled via {by.get('via', 'an unknown way')} by uid {by.get('uid', 'unknown')}{why}"
 
 
-def retry_delay(job: dict[str, Any], end: dict[str, Any], default_max: int) -> float | None:
-    """Seconds until the next attempt, with jitter of a fifth; None when this end is final."""
-    policy = job.get("retries") or {}
-    limit = policy.get("max") if policy.get("max") is not None else default_max
-    if end["outcome"] not in RETRIED or end["attempt"] > limit:
-        return None
-    import random
-
-    backoff = policy.get("backoff_s")
-    first = 5.0 if backoff is None else float(backoff)
-    factor = float(policy.get("factor") or 2.0)
-    ceiling = float(policy.get("max_backoff_s") or 3600.0)
-    return min(ceiling, first * factor ** (int(end["attempt"]) - 1)) * random.uniform(0.8, 1.2)
-
-
 def _strategy() -> str:
     try:
         return str(settings.load()["notify.strategy"])
@@ -143,14 +132,14 @@ def _result(task_id: str, job: dict[str, Any], end: dict[str, Any]) -> dict[str,
         "num_turns": 0,
         "agents_involved": [],
     }
-    return {
+    result = {
         "format": 1,
         "id": task_id,
         "success": end["outcome"] == "succeeded",
         "outcome": end["outcome"],
         "attempt": end["attempt"],
         "output": end.get("output"),
-        "error": end.get("error"),
+        "error": failures.with_class(end).get("error"),
         "metrics": metrics | (end.get("metrics") or {}),
         "artifacts": end.get("artifacts") or {"files": [], "changes": 0},
         "details": end.get("details") or {},
@@ -159,3 +148,4 @@ def _result(task_id: str, job: dict[str, Any], end: dict[str, Any]) -> dict[str,
         "started_at": end.get("started_at"),
         "completed_at": end.get("ended_at"),
     }
+    return result | ({"retried": end["retried"]} if end.get("retried") else {})

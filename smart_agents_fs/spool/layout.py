@@ -11,7 +11,7 @@ FORMAT = 1
 PENDING, RUNNING = "pending", "running"
 ENDED = ("completed", "failed", "cancelled")
 STATES = (PENDING, RUNNING, *ENDED)
-DIRECTORIES = ("tmp", *STATES, "rejected", "runs", "notices", "sessions", "keys", "supervisor", "audit")
+DIRECTORIES = ("tmp", *STATES, "rejected", "runs", "notices", "sessions", "keys", "pauses", "supervisor", "audit")
 
 README = """\
 This folder is the spool of smart-agents: background tasks for Claude Code.

@@ -22,7 +22,12 @@ EXCERPT = 500  #: characters of the agent's words in a notice
 
 
 def of_ending(job: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
-    """The notice of an ended task. Its id follows from task and attempt, so it cannot be posted twice."""
+    """The notice of an ended task. Its id follows from task and attempt, so it cannot be posted twice.
+
+    A task that ends while it waits, after a retry by hand, may have told the ending of this attempt before: the
+    event then counts the retries as well.
+    """
+    event = f"e{result['attempt']}" + (f"r{result['retried']}" if result.get("retried") else "")
     output = result.get("output")
     words = output if isinstance(output, str) else jsonio.dumps(output, 1) if output is not None else ""
     error = result.get("error") or {}
@@ -31,9 +36,9 @@ def of_ending(job: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
     quoted = quoting.ending(words, EXCERPT) if agent == "command" else quoting.excerpt(words, EXCERPT)
     return {
         "format": 1,
-        "id": f"{result['id']}.e{result['attempt']}",
+        "id": f"{result['id']}.{event}",
         "task": result["id"],
-        "event": f"e{result['attempt']}",
+        "event": event,
         "outcome": result["outcome"],
         "description": quoting.line(fields.describe(job), 80),
         "agent": agent,

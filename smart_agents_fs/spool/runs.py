@@ -18,8 +18,17 @@ if TYPE_CHECKING:
 
 def attempts_used(spool: Spool, task_id: str) -> int:
     """How many attempts have ended and been dealt with by putting the task back."""
-    used = (jsonio.load_or_none(spool.run(task_id, "schedule.json")) or {}).get("attempts", 0)
-    return used if isinstance(used, int) else 0
+    return _scheduled(spool, task_id, "attempts")
+
+
+def forgiven(spool: Spool, task_id: str) -> int:
+    """How many attempts came before the latest retry by hand; they do not count against the task's retries."""
+    return _scheduled(spool, task_id, "forgiven")
+
+
+def retried(spool: Spool, task_id: str) -> int:
+    """How often the task was retried by hand."""
+    return _scheduled(spool, task_id, "retried")
 
 
 def attempts_made(spool: Spool, task_id: str) -> list[int]:
@@ -29,7 +38,8 @@ def attempts_made(spool: Spool, task_id: str) -> list[int]:
     except FileNotFoundError:
         return []
     numbers = [name.removeprefix("attempt-") for name in names if name.startswith("attempt-")]
-    return sorted(int(number) for number in numbers if number.isdigit())
+    # attempt-0 only keeps the result of an ending before the first
+    return sorted(int(number) for number in numbers if number.isdigit() and number != "0")
 
 
 def current_attempt(spool: Spool, task_id: str) -> int:
@@ -48,8 +58,12 @@ def not_before(spool: Spool, task_id: str) -> float:
 
 def put_back(spool: Spool, task_id: str, attempts: int, not_before: float) -> None:
     """Write, before the rename to `pending/`, that `attempts` are used and when the next may start."""
-    record = {"format": 1, "attempts": attempts, "not_before": clock.stamp(not_before)}
-    jsonio.replace(spool.run(task_id, "schedule.json"), jsonio.dumps(record), spool.tmp, durable=True)
+    _schedule(spool, task_id, attempts, not_before, forgiven(spool, task_id), retried(spool, task_id))
+
+
+def forgive(spool: Spool, task_id: str, attempts: int, not_before: float) -> None:
+    """The same before a retry by hand: the attempts so far do not count against the task's retries."""
+    _schedule(spool, task_id, attempts, not_before, attempts, retried(spool, task_id) + 1)
 
 
 def request_cancel(spool: Spool, task_id: str, *, who: dict[str, Any], why: str, attempt: int) -> None:
@@ -69,6 +83,24 @@ def cancel_requested(spool: Spool, task_id: str) -> dict[str, Any] | None:
 def write_progress(spool: Spool, task_id: str, progress: dict[str, Any]) -> None:
     """Replace the task's `progress.json`; never made durable."""
     jsonio.replace(spool.run(task_id, "progress.json"), jsonio.dumps(progress), spool.tmp, durable=False)
+
+
+def move_start(spool: Spool, task_id: str, not_before: float) -> None:
+    """Let the next attempt of a task that was put back start at another time; nothing for one that was not."""
+    if os.path.lexists(spool.run(task_id, "schedule.json")):
+        put_back(spool, task_id, attempts_used(spool, task_id), not_before)
+
+
+def _scheduled(spool: Spool, task_id: str, name: str) -> int:
+    number = (jsonio.load_or_none(spool.run(task_id, "schedule.json")) or {}).get(name, 0)
+    return number if isinstance(number, int) else 0
+
+
+def _schedule(spool: Spool, task_id: str, attempts: int, not_before: float, forgiven: int, retried: int) -> None:
+    record: dict[str, Any] = {"format": 1, "attempts": attempts, "not_before": clock.stamp(not_before)}
+    if retried:
+        record |= {"forgiven": forgiven, "retried": retried}
+    jsonio.replace(spool.run(task_id, "schedule.json"), jsonio.dumps(record), spool.tmp, durable=True)
 
 
 def who_asks(by: str) -> dict[str, Any]:

@@ -116,7 +116,7 @@ def claim_key(spool: Spool, task_id: str, job: dict[str, Any], *, durable: bool)
 
     Raises InvalidJob when the key's file cannot be read.
     """
-    path = _key_path(spool, job)
+    path = key_path(spool, job["idempotency_key"])
     if jsonio.create(path, _text_of(job, task_id), spool.tmp, durable=durable):
         return task_id
     try:
@@ -146,13 +146,20 @@ def unusable(spool: Spool, error: OSError, consequence: str) -> SpoolUnusable:
     )
 
 
+def key_path(spool: Spool, key: str) -> str:
+    """The file that an idempotency key stands in."""
+    import hashlib
+
+    return f"{spool.directory('keys')}/{hashlib.sha256(key.encode('utf-8')).hexdigest()}.json"
+
+
 def _submit_once(spool: Spool, task_id: str, job: dict[str, Any], *, durable: bool) -> str:
     """Publish under the job's key, or find what the key already stands for and make sure that it is published.
 
     The key file carries the whole job, so that a submitter that died between key and job file is finished by
     the next one. Both hold the task's lock, or the second could bring back a task that has meanwhile started.
     """
-    key = _key_path(spool, job)
+    key = key_path(spool, job["idempotency_key"])
     with tasklock.take(spool, task_id) or _busy(task_id):
         if jsonio.create(key, _text_of(job, task_id), spool.tmp, durable=durable):
             jsonio.create(spool.job(layout.PENDING, task_id), jsonio.dumps(job), spool.tmp, durable=durable)
@@ -170,12 +177,6 @@ def _submit_once(spool: Spool, task_id: str, job: dict[str, Any], *, durable: bo
         jsonio.sync_directory(spool.directory(layout.PENDING))
     audit.note(spool, "submit_again", task_id)
     return task_id
-
-
-def _key_path(spool: Spool, job: dict[str, Any]) -> str:
-    import hashlib
-
-    return f"{spool.directory('keys')}/{hashlib.sha256(job['idempotency_key'].encode('utf-8')).hexdigest()}.json"
 
 
 def _text_of(job: dict[str, Any], keyed: str = "") -> str:

@@ -7,7 +7,7 @@ import time
 
 from smart_agents_fs import environment, settings
 from smart_agents_fs.errors import SmartAgentsError, SpoolUnusable, TaskNotFound
-from smart_agents_fs.spool import clock, fields, ids, jsonio, layout, runs, store, tasklock
+from smart_agents_fs.spool import clock, fields, ids, jsonio, layout, pausing, runs, store, tasklock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,20 +44,22 @@ def describe(spool: Spool, task_id: str, state: str, job: dict[str, Any]) -> dic
         attempt += 1
         running = jsonio.load_or_none(spool.attempt(task_id, attempt, "attempt.json")) or {}
         progress = jsonio.load_or_none(spool.run(task_id, "progress.json")) or {}
+        progress = progress if progress.get("attempt") == attempt else {}  # of the attempt before
     percent = 100 if state == "completed" else progress.get("progress")
     agent = job.get("agent") or ("command" if job.get("argv") else "claude")
+    kind = job.get("type") or ("command" if agent == "command" else "agent_execution")
     return {
         "id": task_id,
         "state": state,
         "outcome": result.get("outcome"),
-        "type": job.get("type") or ("command" if agent == "command" else "agent_execution"),
+        "type": kind,
         "agent": agent,
         "description": job.get("description") or fields.describe(job),
         "priority": job.get("priority") or _default_priority(),
         "progress": percent,
         "current_step": progress.get("step") or None,
         "estimated_remaining_s": _remaining(job, running),
-        "waiting_for": waiting_for(spool, task_id) if state == layout.PENDING else None,
+        "waiting_for": waiting_for(spool, task_id, kind) if state == layout.PENDING else None,
         "attempt": attempt,
         "created_at": job.get("created_at") or clock.stamp(ids.submitted_at(task_id)),
         "started_at": result.get("started_at") or running.get("started_at"),
@@ -140,8 +142,11 @@ def _mended(spool: Spool, task_id: str, state: str) -> dict[str, Any]:
     return record
 
 
-def waiting_for(spool: Spool, task_id: str) -> str:
-    """Why a pending task waits, in words."""
+def waiting_for(spool: Spool, task_id: str, kind: str) -> str:
+    """Why a pending task of the type `kind` waits, in words."""
+    paused = pausing.reason(spool, pausing.names(spool), task_id, kind)
+    if paused:
+        return paused
     if tasklock.is_held(spool.supervisor("lock")):
         known = jsonio.load_or_none(spool.supervisor("status.json")) or {}
         reason = (known.get("waiting") or {}).get(task_id)

@@ -39,6 +39,18 @@ class Outcome(StrEnum):
         return State.CANCELLED if self is Outcome.CANCELLED else State.FAILED
 
 
+class Failure(StrEnum):
+    """What kind of failure an error is, which decides whether another attempt may help."""
+
+    TRANSIENT = "transient"  #: may pass by itself; also whatever we cannot know better, such as an exit code
+    QUOTA = "quota"  #: the account's usage limit is reached; it ends by itself
+    TIMEOUT = "timeout"  #: a limit of time or of silence passed
+    OUT_OF_MEMORY = "out_of_memory"  #: ended by a SIGKILL that was not ours: nearly always the kernel, for memory
+    DENIED = "denied"  #: a permission was refused, and would be again
+    LOST = "lost"  #: its runner died
+    PERMANENT = "permanent"  #: stays until somebody changes something: the machine, the account, the task
+
+
 class TaskType(StrEnum):
     """What a task is for the machine's limits."""
 

@@ -10,7 +10,7 @@ from smart_agents_fs.engine.agents.base import AgentUnavailable, Context, Launch
 from smart_agents_fs.engine.agents.environment import agent_environment, is_refused
 from smart_agents_fs.engine.agents.stream import Stream
 from smart_agents_fs.engine.agents.text import tidy
-from smart_agents_fs.engine.agents.verdict import output, verdict
+from smart_agents_fs.engine.agents.verdict import api_status, output, verdict
 from smart_agents_fs.errors import UsageError
 from smart_agents_fs.settings import Settings
 from smart_agents_fs.spool import agents
@@ -115,6 +115,7 @@ class ClaudeReader:
             "client_version": tidy(stream.version, 40),
             "permission_denials": list(stream.denials.values())[:100],
             "resets_at": stream.resets_at,
+            "api_status": api_status(stream),
             "output_cut": cut,
         }
         return Report(

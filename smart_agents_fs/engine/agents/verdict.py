@@ -79,6 +79,12 @@ def output(stream: Stream) -> tuple[Any, bool]:
     return storable(text[:OUTPUT]) or None, len(text) > OUTPUT
 
 
+def api_status(stream: Stream) -> int | None:
+    """The HTTP status with which the API refused in the end, None when it did not."""
+    status = (stream.result or {}).get("api_error_status")
+    return status if isinstance(status, int) else None
+
+
 def signal_name(exit_code: int | None) -> str:
     """The signal that an exit code stands for, as `SIGTERM`, or "" when it is an ordinary code."""
     if exit_code is None:
