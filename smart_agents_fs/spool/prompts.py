@@ -38,12 +38,16 @@ def key_of_current(spool: Spool) -> str:
     """
     session_id = os.environ.get("CLAUDE_CODE_SESSION_ID", "")
     session = sessions.load(spool, session_id) or {}
-    transcript = str(session.get("transcript_path") or _transcript_of(session_id))
+    recorded = str(session.get("transcript_path") or "")
+    deadline = time.monotonic() + _PATIENCE_S
+    # The client writes a moment late: the file itself may not be there yet.
+    while (prompt_id := prompt_of_running_call(recorded or _transcript_of(session_id))) is None:
+        if not session_id or time.monotonic() >= deadline:
+            break
+        time.sleep(0.02)
+    transcript = recorded or _transcript_of(session_id)
     if not transcript:
         raise UsageError("submit: --once-per-prompt works inside a Claude Code session only; leave it out")
-    deadline = time.monotonic() + _PATIENCE_S
-    while (prompt_id := prompt_of_running_call(transcript)) is None and time.monotonic() < deadline:
-        time.sleep(0.02)
     prompt_id = prompt_id or last_prompt_id(transcript)
     if prompt_id is None:
         raise UsageError("submit: --once-per-prompt found no prompt in this session's transcript; leave it out")
