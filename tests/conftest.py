@@ -23,6 +23,8 @@ from smart_agents_fs.spool import cancelling, layout, runs, store
 from smart_agents_fs.spool.layout import Spool
 
 REPO = Path(__file__).resolve().parent.parent
+# Whoever starts the suite in the background of a shell has SIGINT ignored, and all that we start would inherit it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Program:
