@@ -313,7 +313,8 @@ def test_an_accepted_task_whose_file_is_broken_afterwards_ends_as_failed_and_is_
     message = (
         "its job file was changed after it was accepted: argv must be a list of strings that starts with a program"
     )
-    assert result(spool, task)["error"] == {"kind": "invalid_job", "message": f"{message}, not 'true'"}
+    message += ", not 'true'"
+    assert result(spool, task)["error"] == {"kind": "invalid_job", "message": message, "class": "permanent"}
     assert os.listdir(spool.mailbox("s", "new")) == [f"{task}.e0.json"]
     assert view.status(spool, task)["error"]["kind"] == "invalid_job"
 

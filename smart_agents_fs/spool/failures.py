@@ -19,7 +19,7 @@ RETRIED = (TRANSIENT, QUOTA, TIMEOUT, OUT_OF_MEMORY, LOST)  #: those that anothe
 #: kinds of errors that stay until somebody changes something: the machine, the account, the task
 _LASTING = (
     *("agent_missing", "cwd_missing", "unknown_agent", "model_not_found"),
-    *("not_logged_in", "billing", "blocked", "dependency"),
+    *("not_logged_in", "billing", "blocked", "no_turn", "dependency", "invalid_job"),
     *("error_max_turns", "error_max_budget_usd", "error_max_structured_output_retries"),
 )
 _BY_OUTCOME = {"denied": DENIED, "lost": LOST, "timed_out": TIMEOUT, "dependency_failed": PERMANENT}
