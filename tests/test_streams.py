@@ -11,8 +11,6 @@ from waiting import wait_until
 
 from smart_agents_fs.spool import store
 
-FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
-
 
 def run(sa: Program, redirections: str, *words: str) -> subprocess.CompletedProcess[str]:
     """`sa-spool WORDS` under a shell that redirects its streams."""
@@ -39,7 +37,7 @@ def test_a_submission_with_closed_streams_runs_all_the_same(sa: Program, closed:
         (("execute", "--agent", "command", "--", "echo", "hi"), 0),
     ],
 )
-@pytest.mark.parametrize("talk", ["2>&-", pytest.param("2>/dev/full", marks=FULL)])
+@pytest.mark.parametrize("talk", ["2>&-", "2>/dev/full"])
 def test_the_exit_code_stands_when_nobody_hears_the_talk(
     sa: Program, words: tuple[str, ...], code: int, talk: str
 ) -> None:
@@ -57,7 +55,6 @@ def test_logs_with_a_closed_stdout_ends_without_a_traceback(sa: Program) -> None
     assert "Traceback" not in done.stderr
 
 
-@FULL
 def test_an_accepted_task_is_named_when_its_id_could_not_be_written(sa: Program) -> None:
     done = run(sa, ">/dev/full", "submit", "--agent", "command", "--", "true")
     assert done.returncode == 4
