@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -48,13 +47,14 @@ def end_all(processes: Iterable[Process], *, seconds: float = 5) -> None:
 
 
 def _all() -> list[Process]:
-    """Every process but the dead that their parent has not collected."""
-    listing = subprocess.run(
-        ["ps", "-A", "-o", "pid=,ppid=,stat=,lstart="], capture_output=True, text=True, check=True
-    ).stdout
+    """Every process but the dead that their parent has not collected; from /proc, as a bare machine has no `ps`."""
     found = []
-    for line in listing.splitlines():
-        pid, parent, status, started = line.split(maxsplit=3)
-        if not status.startswith("Z"):
-            found.append(Process(pid=int(pid), parent=int(parent), started=started))
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/stat", "rb") as file:
+                status, parent, *others = file.read().rpartition(b")")[2].split()
+        except OSError:
+            continue
+        if status not in (b"Z", b"X"):
+            found.append(Process(pid=int(name), parent=int(parent), started=others[17].decode()))
     return found
