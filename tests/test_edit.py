@@ -94,7 +94,7 @@ def test_a_claim_never_goes_by_a_job_file_that_was_edited_since(spool: Spool, ru
     assert runners.started == []
     assert state(spool, task) == "pending"
     stepped.tick(now + 12)
-    assert stepped.waiting[task].reason == f"its time, {clock.stamp(now + 600)}"
+    assert stepped.why(task) == f"its time, {clock.stamp(now + 600)}"
 
 
 def test_a_task_that_waits_for_its_next_attempt_waits_until_the_edited_time(spool: Spool) -> None:

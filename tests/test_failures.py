@@ -13,7 +13,7 @@ from waiting import wait_until
 
 from smart_agents_fs import settings
 from smart_agents_fs.errors import UsageError
-from smart_agents_fs.spool import failures, jsonio, runs, words
+from smart_agents_fs.spool import failures, jsonio, runs, tasklock, words
 from smart_agents_fs.spool.layout import Spool
 
 NOON = 1_800_000_000.0
@@ -146,7 +146,8 @@ def test_a_retry_waits_for_its_time_on_a_clock_moved_by_hand(spool: Spool) -> No
 
     def put_back() -> bool:
         first.tick(time.time())
-        return runs.attempts_used(spool, task) == 1 and state(spool, task) == "pending"
+        gone = not tasklock.is_held(spool.run(task, "lock"))  # its runner, which holds it for a moment after the move
+        return gone and runs.attempts_used(spool, task) == 1 and state(spool, task) == "pending"
 
     wait_until(put_back, "the first attempt never ended")
     runners = HeldRunners()

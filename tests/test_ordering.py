@@ -10,7 +10,7 @@ from stepping import HeldRunners, submit, supervisor
 
 from smart_agents_fs import settings
 from smart_agents_fs.engine import ordering
-from smart_agents_fs.spool import clock
+from smart_agents_fs.spool import clock, pausing
 from smart_agents_fs.spool.layout import Spool
 
 NOON = 1_800_000_000.0
@@ -77,12 +77,12 @@ def test_a_task_that_claims_to_be_of_the_future_does_not_wait_for_it(spool: Spoo
     now = time.time()
     Path(os.environ["SA_CONFIG"]).write_text("limits.max_tasks = 1\n")
     ahead = submit(spool, created_at=clock.stamp(now + 1e7))
+    pausing.pause(spool, pausing.SPOOL, via="test")
     runners = HeldRunners()
     stepped = supervisor(spool, runners)
-    stepped.waiting.clear()
-    stepped.settings._values["limits.max_tasks"] = 1
-    stepped._take_in(now, set())
+    stepped.tick(now)
     later = submit(spool, created_at=clock.stamp(now + 60))
+    pausing.resume(spool, pausing.SPOOL, via="test")
     stepped.tick(now + 61, {f"{later}.json"})
     assert runners.started == [ahead]
     runners.let_go()

@@ -33,7 +33,7 @@ def test_a_paused_spool_starts_nothing_and_says_since_when_and_by_whom(
     stepped = supervisor(spool, runners)
     stepped.tick(time.time())
     said = f"the whole spool, paused since {record['since']} by ada; `sa-spool resume` lifts it"
-    assert (runners.started, stepped.waiting[task].reason) == ([], said)
+    assert (runners.started, stepped.why(task)) == ([], said)
     assert view.status(spool, task)["waiting_for"] == said
 
     assert pausing.resume(spool, "all", via="test") == record
@@ -48,8 +48,8 @@ def test_a_paused_type_waits_while_others_pass_it(spool: Spool, runners: HeldRun
     stepped = supervisor(spool, runners)
     stepped.tick(time.time())
     assert runners.started == [other]
-    assert "the type build, paused since" in stepped.waiting[build].reason
-    assert stepped.waiting[build].reason.endswith("`sa-spool resume --type build` lifts it")
+    assert "the type build, paused since" in stepped.why(build)
+    assert stepped.why(build).endswith("`sa-spool resume --type build` lifts it")
 
 
 def test_one_paused_task_waits_while_others_pass_it(spool: Spool, runners: HeldRunners) -> None:
@@ -58,7 +58,7 @@ def test_one_paused_task_waits_while_others_pass_it(spool: Spool, runners: HeldR
     stepped = supervisor(spool, runners)
     stepped.tick(time.time())
     assert runners.started == [other]
-    assert f"`sa-spool resume {task}` lifts it" in stepped.waiting[task].reason
+    assert f"`sa-spool resume {task}` lifts it" in stepped.why(task)
 
 
 def test_a_pause_outlives_the_supervisor_and_the_first_one_stands(spool: Spool, runners: HeldRunners) -> None:
@@ -105,7 +105,7 @@ def test_a_pause_that_cannot_be_read_still_holds(spool: Spool, runners: HeldRunn
     Path(spool.directory("pauses"), "all.json").write_text("")
     stepped = supervisor(spool, runners)
     stepped.tick(time.time())
-    assert ", paused since an unknown time by uid unknown" in stepped.waiting[task].reason
+    assert ", paused since an unknown time by uid unknown" in stepped.why(task)
 
 
 def test_a_spool_from_before_there_were_pauses_has_none(spool: Spool) -> None:

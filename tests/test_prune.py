@@ -229,7 +229,7 @@ def finish_but(spool: Spool, waits: str) -> None:
     def quiet() -> bool:
         fresh.tick(time.time())
         held = any(tasklock.is_held(spool.run(task, "lock")) for task in store.ids_in(spool, "completed"))
-        return not (held or fresh.running or fresh.look_again) and set(fresh.waiting) == {waits}
+        return not (held or fresh.running) and set(fresh.waiting) == {waits}
 
     wait_until(quiet, "the spool never became quiet", seconds=30)
 

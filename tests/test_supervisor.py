@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from stepping import HeldRunners, finish, result, state, submit, supervisor
 
-from smart_agents_fs.engine.supervisor import FALSE_STARTS, RESCAN_S
+from smart_agents_fs.engine import supervisor as supervisor_module
+from smart_agents_fs.engine.supervisor import RESCAN_S
+from smart_agents_fs.engine.turns import FALSE_STARTS
 from smart_agents_fs.spool import clock, runs, tasklock, view
 from smart_agents_fs.spool.layout import Spool
 
@@ -152,6 +154,41 @@ def test_a_lost_event_costs_one_rescan_and_never_a_task(spool: Spool, runners: H
     assert runners.started == []
     stepped.tick(now + RESCAN_S)
     assert runners.started == [task]
+
+
+def test_a_dependent_starts_in_the_round_that_is_told_of_the_end(spool: Spool, runners: HeldRunners) -> None:
+    first = submit(spool)
+    dependent = submit(spool, depends_on=[first])
+    stepped = supervisor(spool, runners)
+    stepped.tick(time.time())
+    assert stepped.why(dependent) == f"{first}, on which it depends"
+    runners.let_go()
+    os.rename(spool.job("running", first), spool.job("completed", first))
+    stepped.tick(time.time(), (), {first})
+    assert runners.started == [first, dependent]
+
+
+def test_a_full_directory_is_taken_in_by_parts_and_what_may_start_starts_meanwhile(
+    spool: Spool, runners: HeldRunners, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor_module, "BATCH", 10)
+    tasks = [submit(spool, type="e2e_test") for _ in range(25)]
+    stepped = supervisor(spool, runners)
+    stepped.tick(time.time())
+    assert (len(runners.started), len(stepped.waiting), stepped.next_look_s(time.time())) == (1, 9, 0.0)
+    stepped.tick(time.time())
+    stepped.tick(time.time())
+    assert {*stepped.waiting, *stepped.running} == set(tasks)
+    assert stepped.next_look_s(time.time()) > 0
+
+
+def test_a_cancel_whose_asker_died_ends_a_task_that_waits_for_next_year(spool: Spool, runners: HeldRunners) -> None:
+    task = submit(spool, not_before=clock.stamp(time.time() + 3e7))
+    stepped = supervisor(spool, runners)
+    stepped.tick(time.time())
+    runs.request_cancel(spool, task, who=runs.who_asks("test"), why="", attempt=1)
+    stepped.tick(time.time() + RESCAN_S)
+    assert state(spool, task) == "cancelled"
 
 
 def test_a_failing_task_is_tried_again_as_often_as_it_asked_and_then_fails(spool: Spool) -> None:

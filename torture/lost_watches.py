@@ -41,10 +41,10 @@ def torture(*, bug: str = "none", quick: bool = False, folder: Path | None = Non
 
 
 def _removed(place: Arena) -> list[str]:
-    """The watched directory goes and comes back: the watcher is deaf."""
+    """The watched directory goes and comes back: a watcher that went on with the old one would be deaf."""
     pending = place.spool.directory(layout.PENDING)
     os.rmdir(pending)
-    os.mkdir(pending, 0o700)
+    os.makedirs(pending, 0o700, exist_ok=True)  # a supervisor that was told may have made it first
     return _ends(place, place.submit(), "after pending/ was made again")
 
 

@@ -79,8 +79,9 @@ def impatient() -> None:
 
 def trusts_events() -> None:
     """The supervisor lists `pending/` once, and from then on looks at nothing but what it was told."""
-    from smart_agents_fs.engine import supervisor
+    from smart_agents_fs.engine import daemon, supervisor
 
+    daemon.Daemon._watch_anew = lambda self: None  # type: ignore[method-assign]  # noqa: ARG005
     supervisor.RESCAN_S = 1e9  # the first listing is due all the same
     supervisor.Supervisor._pending_mtime = lambda self: 0  # type: ignore[method-assign]  # noqa: ARG005
 

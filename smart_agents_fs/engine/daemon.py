@@ -7,6 +7,7 @@ import queue
 import shutil
 import signal
 import time
+from collections.abc import Collection
 
 from smart_agents_fs import __version__, environment
 from smart_agents_fs import settings as settings_module
@@ -33,7 +34,7 @@ class Daemon:
         self.supervisor = Supervisor(spool, start_runner, machine.Sampler())
         self._lock = Singleton(spool.supervisor("lock"))
         # A SimpleQueue may be put to from a signal handler; an Event or a Condition might deadlock there.
-        self._wakes: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._wakes: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self._watcher = Watcher(spool, self._wakes.put)
         self._stop = False
 
@@ -69,8 +70,9 @@ class Daemon:
     def _loop(self) -> None:
         busy = time.monotonic()
         names: set[str] = set()
+        ended: set[str] | None = None
         while not self._stop:
-            whole = tick_whatever_happens(self.supervisor, names)
+            whole = tick_whatever_happens(self.supervisor, names, ended)
             reap()
             if not whole and not os.path.isdir(self.spool.root):
                 return
@@ -81,19 +83,30 @@ class Daemon:
             if self._hands_over() or (whole and self.supervisor.idle and left <= 0 and self._leave()):
                 return
             pause = self.supervisor.next_look_s(time.time()) if whole else AFTER_AN_ERROR_S
-            names = self._wait(min(pause, max(0.05, left)) if self.supervisor.idle else pause)
+            names, ended = self._wait(min(pause, max(0.05, left)) if self.supervisor.idle else pause)
+            if self._watcher.has_lost:
+                self._watch_anew()
 
-    def _wait(self, pause: float) -> set[str]:
-        """The names that woke us within `pause` seconds, all that are there by then."""
+    def _wait(self, pause: float) -> tuple[set[str], set[str]]:
+        """The files in `pending/` and the ended tasks that woke us within `pause` seconds, all there are by then."""
         names: set[str] = set()
+        ended: set[str] = set()
         try:
-            name = self._wakes.get(timeout=pause)
+            directory, name = self._wakes.get(timeout=pause)
             while True:
-                if name is not None:
+                if directory == layout.PENDING:
                     names.add(name)
-                name = self._wakes.get_nowait()
+                elif directory in layout.ENDED:
+                    ended.add(name.removesuffix(".json"))
+                directory, name = self._wakes.get_nowait()
         except queue.Empty:
-            return names
+            return names, ended
+
+    def _watch_anew(self) -> None:
+        """Watch the directories that are there now, and list them: nothing tells what came meanwhile."""
+        self._watcher.stop()
+        self.supervisor.look_at_everything()
+        self.supervisor.watched = self._watcher.start()
 
     def _leave(self) -> bool:
         """Release first, look second (I9): true when nobody published meanwhile, or another took over."""
@@ -135,10 +148,10 @@ class Daemon:
 
     def _on_signal(self, _number: int, _frame: object) -> None:
         self._stop = True
-        self._wakes.put(None)
+        self._wakes.put(("", ""))
 
     def _on_child(self, _number: int, _frame: object) -> None:
-        self._wakes.put(None)
+        self._wakes.put(("", ""))
 
 
 def start_runner(spool: Spool, task_id: str, attempt: int, lock: TaskLock) -> None:
@@ -155,10 +168,12 @@ def start_runner(spool: Spool, task_id: str, attempt: int, lock: TaskLock) -> No
         os.set_inheritable(lock.fd, False)
 
 
-def tick_whatever_happens(supervisor: Supervisor, names: set[str] | frozenset[str]) -> bool:
+def tick_whatever_happens(
+    supervisor: Supervisor, names: Collection[str] = (), ended: Collection[str] | None = None
+) -> bool:
     """One round of the supervisor; false when the disk did not let it end, and then it has to list everything."""
     try:
-        supervisor.tick(time.time(), names)
+        supervisor.tick(time.time(), names, ended)
     except (OSError, SmartAgentsError) as error:
         log.say(f"cannot look after the spool: {error}")
         supervisor.look_at_everything()

@@ -24,10 +24,11 @@ def write(
     watched: bool,
     running: Sequence[str],
     waiting: Mapping[str, str],
+    waiting_count: int,
     machine: Snapshot,
     limits: Limits,
 ) -> None:
-    """Replace the status file; `waiting` are tasks with their reasons. A failure to do so stops nothing."""
+    """Replace the status file; `waiting` are some of those that wait, with their reasons. A failure stops nothing."""
     record: dict[str, Any] = {
         "format": 1,
         "version": __version__,
@@ -36,8 +37,8 @@ def write(
         "updated_at": clock.stamp(now),
         "watching": "events" if watched else "polling",
         "running": sorted(running),
-        "waiting": dict(list(waiting.items())[:REASONS]),
-        "waiting_count": len(waiting),
+        "waiting": dict(waiting),
+        "waiting_count": waiting_count,
         "machine": {
             "cpu_percent": machine.cpu_percent,
             "memory_percent": machine.memory_percent,

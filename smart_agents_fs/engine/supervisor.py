@@ -8,27 +8,29 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from smart_agents_fs import settings as settings_module
-from smart_agents_fs.engine import admission, intake, log, recovery, report
+from smart_agents_fs.engine import admission, intake, log, report
 from smart_agents_fs.engine.machine import Snapshot
 from smart_agents_fs.engine.retention import Retention
-from smart_agents_fs.engine.waiting import Waiting, inode_of, listing
+from smart_agents_fs.engine.turns import StartRunner, Turns
+from smart_agents_fs.engine.waiting import Queue, Waiting, inode_of, listing
 from smart_agents_fs.errors import SmartAgentsError
 from smart_agents_fs.settings import Settings
-from smart_agents_fs.spool import clock, ending, jsonio, layout, offers, pausing, runs, sessions, store, tasklock
+from smart_agents_fs.spool import clock, ending, jsonio, layout, offers, runs, sessions, store, tasklock
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.task import Task
-from smart_agents_fs.spool.tasklock import TaskLock
-from smart_agents_fs.spool.words import DependsPolicy, TaskType
+from smart_agents_fs.spool.words import TaskType
 
 RESCAN_S = 15.0  #: between two listings that trust no event
+SCAN_SHARE = 20  #: a listing that only the directory's time asks for waits this many times what the last one took
 BUSY_S = 0.05  #: until a lock that was busy is tried again: no event tells when it is let go
-FALSE_STARTS = 5  #: claims of one task whose runner died before its first record, before we give up
-
-StartRunner = Callable[[Spool, str, int, TaskLock], None]
+FOLLOW_S = 2.0  #: between two looks at what runs, when nobody says that something ended
+BATCH = 500  #: files taken in before what may start is started, so that a full `pending/` delays nothing urgent
+REPORT_S = 0.25  #: between two reports while more waits than one of them names
 
 
 @dataclass
@@ -39,47 +41,77 @@ class Supervisor:
     start_runner: StartRunner
     sample: Callable[[], Snapshot]
     load_settings: Callable[[], Settings] = settings_module.load
-    waiting: dict[str, Waiting] = field(default_factory=dict)
-    running: dict[str, TaskType] = field(default_factory=dict)
-    look_again: set[str] = field(default_factory=set)
-    settings: Settings = field(init=False)
     started_at: str = field(default_factory=clock.stamp)
     watched: bool = True
+    turns: Turns = field(init=False)
+    _look_again: set[str] = field(default_factory=set)  #: files that may yet become jobs
+    _backlog: deque[str] = field(default_factory=deque)  #: files that are to be taken in
+    _scan: int = 0
     _scanned: float = -RESCAN_S
+    _scan_took: float = 0.0
+    _unlisted: bool = False  #: whether a listing is due as soon as the last one is long enough ago
+    _followed: float = float("-inf")
+    _reported: float = float("-inf")
     _mtime: int = 0
-    _busy: bool = False
-    _false_starts: dict[str, int] = field(default_factory=dict)
     _retention: Retention = field(init=False)
 
     def __post_init__(self) -> None:
-        self.settings = self.load_settings()
+        self.turns = Turns(self.spool, self.start_runner, self.load_settings())
         self._retention = Retention(self.spool)
 
-    def tick(self, now: float, names: frozenset[str] | set[str] = frozenset()) -> None:
-        """One round at `now` (Unix seconds); `names` are files in `pending/` that a watcher saw."""
-        self._busy = False
-        self._reload_settings()
-        self._follow_running()
-        self._take_in(now, set(names))
-        self._start_what_may(now)
+    def tick(self, now: float, names: Collection[str] = (), ended: Collection[str] | None = None) -> None:
+        """One round at `now` (Unix seconds).
+
+        `names` are files in `pending/` and `ended` the tasks that a watcher saw come and end; without `ended` the
+        round looks by itself for what has ended.
+        """
+        self.turns.begin(self._fresh_settings())
+        if ended is None or ended or not names or not 0 <= now - self._followed < FOLLOW_S:
+            self._follow_running(now)
+        scanned = self._list_what_is_new(now, names)
+        self._take_in(now)
+        self.turns.release(None if scanned else ended, now)
+        self.turns.start(now)
         self._report(now)
         self._retention.tick(now, self.settings)
         self._mtime = self._pending_mtime()
 
     @property
+    def waiting(self) -> Queue:
+        """The tasks that wait."""
+        return self.turns.waiting
+
+    @property
+    def running(self) -> dict[str, TaskType]:
+        """The tasks that run, with their types."""
+        return self.turns.running
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the latest round."""
+        return self.turns.settings
+
+    @property
     def idle(self) -> bool:
         """Whether nothing runs and nothing waits."""
-        return not (self.running or self.waiting or self.look_again)
+        return not (self.running or len(self.waiting) or self._unread)
 
     def next_look_s(self, now: float) -> float:
         """Seconds until something can change without an event."""
-        if self._busy:
+        if self._backlog or self.turns.again:
+            return 0.0
+        if self.turns.busy:
             return BUSY_S
-        if self.look_again or not self.watched:
+        if self._look_again or self._unlisted or self.turns.troubled or not self.watched:
             return 1.0
-        times = [item.not_before - now for item in self.waiting.values() if item.not_before > now]
-        limit = 2.0 if self.running else RESCAN_S
-        return max(0.05, min([limit, *times]))
+        start = self.waiting.next_start()
+        limit = FOLLOW_S if self.running else RESCAN_S
+        return limit if start is None else max(0.05, min(limit, start - now))
+
+    def why(self, task_id: str) -> str:
+        """Why a task waits, in words; empty for one that does not."""
+        item = self.waiting.get(task_id)
+        return self.turns.why(item) if item is not None else ""
 
     def look_at_everything(self) -> None:
         """Trust no event and no listing so far: the next round lists `pending/`, and makes whole what is missing."""
@@ -102,45 +134,72 @@ class Supervisor:
                 if job is not None and result is not None:
                     ending.tell(self.spool, job, result)
 
+    @property
+    def _unread(self) -> bool:
+        """Whether there are files that are, or may become, jobs which we do not know yet."""
+        return bool(self._backlog or self._look_again or self.turns.again)
+
     def _report(self, now: float) -> None:
+        if len(self.waiting) > report.REASONS and 0 <= now - self._reported < REPORT_S:
+            return
+        self._reported = now
         report.write(
             self.spool,
             now,
             started_at=self.started_at,
             watched=self.watched,
             running=list(self.running),
-            waiting={task_id: item.reason or "its turn" for task_id, item in self.waiting.items()},
+            waiting={item.id: self.turns.why(item) for item in self.waiting.some(report.REASONS)},
+            waiting_count=len(self.waiting) + len(self._backlog),
             machine=self.sample(),
             limits=admission.Limits.from_settings(self.settings),
         )
 
-    def _reload_settings(self) -> None:
+    def _fresh_settings(self) -> Settings:
         try:
-            self.settings = self.load_settings()
+            return self.load_settings()
         except SmartAgentsError as error:
             log.say(f"settings not changed: {error}")
+            return self.settings
 
-    def _take_in(self, now: float, names: set[str]) -> None:
-        """Look at what is new: the named files, or all of them when a listing is due (I6)."""
-        if (
-            now - self._scanned >= RESCAN_S
-            or now < self._scanned
-            or (not names and self._mtime != self._pending_mtime())
-        ):
-            self._scanned = now
-            listed = listing(self.spool)
-            for task_id in [task_id for task_id in self.waiting if f"{task_id}.json" not in listed]:
-                del self.waiting[task_id]
-            known = {f"{task_id}.json": item.inode for task_id, item in self.waiting.items()}
-            names = {name for name, inode in listed.items() if known.get(name) != inode}
-            self._hand_over()
-        names |= self.look_again
-        self.look_again = set()
-        for name in sorted(names):
+    def _list_what_is_new(self, now: float, names: Collection[str]) -> bool:
+        """Put what is new into the backlog: the named files, or all of them when a listing is due (I6).
+
+        Returns whether it was.
+        """
+        self._backlog.extend(sorted(names))
+        self._unlisted |= not names and self._mtime != self._pending_mtime()
+        since = now - self._scanned
+        if not (since >= RESCAN_S or since < 0 or (self._unlisted and since >= SCAN_SHARE * self._scan_took)):
+            return False
+        begun = time.perf_counter()
+        self._unlisted = False
+        self._scanned = now
+        self._scan += 1
+        new = []
+        for name, inode in listing(self.spool):
             item = self.waiting.get(name[:-5])
-            if name[:-5] in self.running or (item is not None and not item.is_edited(self.spool)):
-                continue
-            self._take_in_one(name, now)
+            if item is not None:
+                item.scan = self._scan
+            if item is None or item.inode != inode:
+                new.append(name)
+        for task_id in self.waiting.unseen(self._scan):
+            self.waiting.drop(task_id)
+        self._backlog = deque(sorted(new))
+        self._scan_took = time.perf_counter() - begun
+        self.turns.search_for_cancels()
+        self._hand_over()
+        return True
+
+    def _take_in(self, now: float) -> None:
+        """Look at what is new, a part of it when it is much, and again at what was not ready."""
+        names = [self._backlog.popleft() for _ in range(min(BATCH, len(self._backlog)))]
+        names += sorted((self._look_again | self.turns.again).difference(names))
+        self._look_again, self.turns.again = set(), set()
+        for name in names:
+            item = self.waiting.get(name[:-5])
+            if name[:-5] not in self.running and (item is None or item.is_edited(self.spool)):
+                self._take_in_one(name, now)
 
     def _take_in_one(self, name: str, now: float) -> None:
         inode = inode_of(self.spool, name)  # before it is read: what comes after that is seen as an edit
@@ -148,142 +207,40 @@ class Supervisor:
             found = intake.take_in(self.spool, name, self.settings)
         except OSError as error:
             log.say(f"cannot take in {name}: {error}")
-            self.look_again.add(name)
+            self._look_again.add(name)
             return
         if isinstance(found, intake.Later):
-            self.look_again.add(name)
+            self._look_again.add(name)
         elif isinstance(found, intake.Rejected):
             log.say(f"rejected {name}: {found.reason}")
         elif found is not None:
             task = found.task
             not_before = max(task.not_before or 0.0, runs.not_before(self.spool, task.id))
-            seen = self.waiting[task.id].seen if task.id in self.waiting else now
-            self.waiting[task.id] = Waiting(task=task, not_before=not_before, inode=inode, seen=seen)
+            item = Waiting.of(task, not_before=not_before, seen=now, inode=inode)
+            item.scan = self._scan
+            self.turns.put(item, now)
 
-    def _follow_running(self) -> None:
+    def _follow_running(self, now: float) -> None:
         """Notice ends, and recover every task whose lock is free: its runner is dead."""
+        self._followed = now
         listed = set(store.ids_in(self.spool, layout.RUNNING))
         for task_id in set(self.running) - listed:
             del self.running[task_id]
-            self._look_at_again(task_id)
+            self.turns.release([task_id], now)
+            if os.path.lexists(self.spool.job(layout.PENDING, task_id)):  # back for another attempt
+                self.turns.again.add(f"{task_id}.json")
         for task_id in listed:
             try:
                 lock = tasklock.take(self.spool, task_id)
                 if lock is not None:
                     with lock:
-                        self._recover(task_id)
+                        self.turns.recover(task_id)
                 elif task_id not in self.running:
                     self.running[task_id] = self._type_of(task_id)
             except FileNotFoundError:  # moved here by hand: it has no run folder, and so no lock
                 os.makedirs(self.spool.run(task_id), 0o700, exist_ok=True)
             except (OSError, SmartAgentsError) as error:
                 log.say(f"cannot recover {task_id} yet: {error}")
-
-    def _recover(self, task_id: str) -> None:
-        started = os.path.lexists(
-            self.spool.attempt(task_id, runs.current_attempt(self.spool, task_id), "attempt.json")
-        )
-        state = recovery.recover(self.spool, task_id, self.settings)
-        self.running.pop(task_id, None)
-        log.say(f"recovered {task_id}: {state}")
-        if state == layout.PENDING:
-            if not started:
-                self._false_starts[task_id] = self._false_starts.get(task_id, 0) + 1
-            self._look_at_again(task_id)
-
-    def _look_at_again(self, task_id: str) -> None:
-        """A task that left `running/` may be back in `pending/` for another attempt."""
-        if os.path.lexists(self.spool.job(layout.PENDING, task_id)):
-            self.look_again.add(f"{task_id}.json")
-
-    def _start_what_may(self, now: float) -> None:
-        limits = admission.Limits.from_settings(self.settings)
-        default, ageing_s = self.settings["task.priority"], self.settings["task.ageing_s"]
-        paused = pausing.names(self.spool)
-        for item in sorted(self.waiting.values(), key=lambda item: item.order(default, ageing_s)):
-            task_id = item.task.id
-            try:
-                if self._ended_while_waiting(item):
-                    del self.waiting[task_id]
-                    continue
-                item.reason = self._why_not_yet(item, now, limits, paused)
-                if not item.reason and self._claim(item):
-                    del self.waiting[task_id]
-            except (OSError, SmartAgentsError) as error:
-                item.reason = f"the spool, which cannot be written: {error}"
-                log.say(f"cannot start {task_id} yet: {error}")
-
-    def _why_not_yet(self, item: Waiting, now: float, limits: admission.Limits, paused: frozenset[str]) -> str:
-        """Why a task must wait, in words; empty when it may start now."""
-        held = pausing.reason(self.spool, paused, item.task.id, item.task.type)
-        if held:
-            return held
-        if item.not_before > now:
-            return f"its time, {clock.stamp(item.not_before)}"
-        for other in item.task.depends_on:
-            if store.state_of(self.spool, other) not in layout.ENDED:
-                return f"{other}, on which it depends"
-        return admission.admits(item.task.type, list(self.running.values()), limits).reason
-
-    def _ended_while_waiting(self, item: Waiting) -> bool:
-        """End a task that was cancelled, whose dependency failed, or whose runner cannot start."""
-        task = item.task
-        outcome, kind, message = "", "", ""
-        request = runs.cancel_requested(self.spool, task.id)
-        if request is not None:
-            outcome, kind, message = "cancelled", "cancelled", ending.cancel_message(request)
-        elif self._false_starts.get(task.id, 0) >= FALSE_STARTS:
-            message = f"its runner died {FALSE_STARTS} times before it began; {self.spool.supervisor('log')} says why"
-            outcome, kind = "failed", "runner"
-        elif task.depends_policy is DependsPolicy.SUCCESS:
-            for other in task.depends_on:
-                state = store.state_of(self.spool, other)
-                if state in ("failed", "cancelled"):
-                    outcome, kind = "dependency_failed", "dependency"
-                    message = f"{other}, on which it depends, {'was cancelled' if state == 'cancelled' else 'failed'}"
-        if not outcome:
-            return False
-        lock = tasklock.take(self.spool, task.id)
-        if lock is None:
-            self._busy = True
-            return False
-        with lock:
-            if os.path.lexists(self.spool.job(layout.PENDING, task.id)):
-                job = jsonio.load_or_none(self.spool.job(layout.PENDING, task.id)) or {}
-                ending.end_unrun(self.spool, task.id, job, outcome, kind, message)
-            self._false_starts.pop(task.id, None)  # a retry by hand begins anew
-        return True
-
-    def _claim(self, item: Waiting) -> bool:
-        """Take the task's lock, move it to `running/` and start its runner; False when it is busy or gone."""
-        task = item.task
-        lock = tasklock.take(self.spool, task.id)
-        if lock is None:
-            self._busy = True
-            item.reason = "its lock, which another process holds for a moment"
-            return False
-        with lock:
-            if item.is_edited(self.spool):
-                item.reason = "its turn: it has just been edited"
-                self.look_again.add(f"{task.id}.json")
-                return False
-            item.reason = pausing.reason(self.spool, pausing.names(self.spool), task.id, task.type)
-            if item.reason:
-                return False
-            try:
-                store.move(self.spool, task.id, layout.PENDING, layout.RUNNING)
-            except FileNotFoundError:
-                return True  # cancelled or moved by its owner
-            if recovery.was_started(self.spool, task.id):  # a power cut took the claim, and not the start
-                self._recover(task.id)
-                return True
-            try:
-                self.start_runner(self.spool, task.id, runs.current_attempt(self.spool, task.id), lock)
-            except (OSError, SmartAgentsError):
-                store.move(self.spool, task.id, layout.RUNNING, layout.PENDING)
-                raise
-        self.running[task.id] = task.type
-        return True
 
     def _hand_over(self) -> None:
         """Bring what waits in the mailboxes of sessions that are gone to those who took over their project."""

@@ -1,34 +1,184 @@
-"""A task in `pending/` as the supervisor knows it, and why it still waits."""
+"""What waits, in memory and indexed, so that the work of a claim does not grow with the queue.
+
+Each waiting task stands in one place: `held` aside, `blocked` by a task on which it depends, `timed` before its
+start, or `ready`. What is ready is sorted, in a list for each type, because each type has a limit of its own: the
+first one that may start is found without looking at those that may not.
+"""
 
 from __future__ import annotations
 
+import heapq
 import os
+from bisect import bisect_left, insort
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 
 from smart_agents_fs.engine import ordering
 from smart_agents_fs.spool.layout import PENDING, Spool
 from smart_agents_fs.spool.task import Task
+from smart_agents_fs.spool.words import DependsPolicy, TaskType
+
+Order = tuple[float, float, str]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Waiting:
-    """One task that waits. Times are Unix seconds."""
+    """One task that waits, with no more of it than its turn depends on. Times are Unix seconds."""
 
-    task: Task
-    not_before: float = 0.0
-    reason: str = "its turn"
+    id: str
+    type: TaskType
+    priority: int | None  #: None: as the settings say
+    depends_on: tuple[str, ...]
+    depends_policy: DependsPolicy
+    not_before: float  #: before this it must not start
+    since: float  #: from when on its waiting counts
     inode: int = 0  #: of its job file: an edit puts another file in its place
-    seen: float = 0.0  #: when it was first taken in
+    timed: int = 0  #: its entry in the heap of those that wait for their start; 0 when it does not
+    blocker: str = ""  #: the task it waits for, while it is blocked
+    note: str = ""  #: why it did not start when it was its turn
+    scan: int = 0  #: the listing that saw it last
 
-    def order(self, default_priority: int, ageing_s: float) -> tuple[float, float, str]:
-        """What waiting tasks are sorted by, the first one first; see `ordering`."""
-        priority = self.task.priority if self.task.priority is not None else default_priority
-        since = ordering.waits_since(self.task.created_at, self.not_before, self.seen)
-        return (*ordering.rank(priority, since, ageing_s), self.task.id)
+    @classmethod
+    def of(cls, task: Task, *, not_before: float, seen: float, inode: int) -> Waiting:
+        """What is to be kept of `task`, whose next attempt may start at `not_before` and which was `seen` then."""
+        return cls(
+            id=task.id,
+            type=task.type,
+            priority=task.priority,
+            depends_on=task.depends_on,
+            depends_policy=task.depends_policy,
+            not_before=not_before,
+            since=ordering.waits_since(task.created_at, not_before, seen),
+            inode=inode,
+        )
 
     def is_edited(self, spool: Spool) -> bool:
         """Whether the job file is another one than the one that was taken in; False when it is gone."""
-        return inode_of(spool, f"{self.task.id}.json") not in (0, self.inode)
+        return inode_of(spool, f"{self.id}.json") not in (0, self.inode)
+
+
+class Queue:
+    """All tasks that wait. What a task waits for is decided by whoever puts it in; see `Supervisor`."""
+
+    def __init__(self, default_priority: int, ageing_s: float) -> None:
+        self._rules = (default_priority, ageing_s)
+        self._items: dict[str, Waiting] = {}
+        self._ready: dict[TaskType, list[Waiting]] = {kind: [] for kind in TaskType}
+        self._blocked: dict[str, dict[str, Waiting]] = {}
+        self._held: dict[str, Waiting] = {}
+        # A heap of start, entry and id; the entry of a task that has left is passed over when it comes up.
+        self._timed: list[tuple[float, int, str]] = []
+        self._entries = 0
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __contains__(self, task_id: str) -> bool:
+        return task_id in self._items
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def get(self, task_id: str) -> Waiting | None:
+        """The task with this id; None when it does not wait."""
+        return self._items.get(task_id)
+
+    def obey(self, default_priority: int, ageing_s: float) -> None:
+        """Sort by these settings from now on."""
+        if (default_priority, ageing_s) != self._rules:
+            self._rules = (default_priority, ageing_s)
+            for tasks in self._ready.values():
+                tasks.sort(key=self._order)
+
+    def put(self, item: Waiting, now: float, *, blocker: str = "", held: bool = False) -> None:
+        """Let `item` wait: aside, for the end of the task `blocker`, for its start, or for its turn."""
+        self.drop(item.id)
+        self._items[item.id] = item
+        item.timed, item.blocker = 0, ""
+        if held:
+            self._held[item.id] = item
+        elif blocker:
+            item.blocker = blocker
+            self._blocked.setdefault(blocker, {})[item.id] = item
+        elif item.not_before > now:
+            self._entries += 1
+            item.timed = self._entries
+            heapq.heappush(self._timed, (item.not_before, item.timed, item.id))
+        else:
+            insort(self._ready[item.type], item, key=self._order)
+
+    def drop(self, task_id: str) -> None:
+        """Forget a task, if it is here."""
+        item = self._items.pop(task_id, None)
+        if item is None or item.timed or self._held.pop(task_id, None) is not None:
+            return
+        if item.blocker:
+            behind = self._blocked[item.blocker]
+            del behind[task_id]
+            if not behind:
+                del self._blocked[item.blocker]
+            return
+        ready = self._ready[item.type]
+        at = bisect_left(ready, self._order(item), key=self._order)
+        if at < len(ready) and ready[at] is item:
+            del ready[at]
+
+    def first(self, kinds: Collection[TaskType], now: float) -> Waiting | None:
+        """The ready task of one of these types whose turn it is; None when there is none."""
+        while True:
+            heads = [self._ready[kind][0] for kind in kinds if self._ready[kind]]
+            item = min(heads, key=self._order, default=None)
+            if item is None or item.not_before <= now:
+                return item
+            self.put(item, now)  # the clock was set back
+
+    def due(self, now: float) -> list[Waiting]:
+        """The tasks whose start has come; each is to be put again."""
+        found = []
+        while self._timed and self._timed[0][0] <= now:
+            entry = heapq.heappop(self._timed)
+            found += self._timed_as(entry)
+        return found
+
+    def blockers(self) -> list[str]:
+        """The tasks that others wait for."""
+        return list(self._blocked)
+
+    def behind(self, blocker: str) -> list[Waiting]:
+        """The tasks that wait for the end of `blocker`; each is to be put again."""
+        return list(self._blocked.get(blocker, {}).values())
+
+    def held(self) -> list[Waiting]:
+        """The tasks that are aside; each is to be put again."""
+        return list(self._held.values())
+
+    def next_start(self) -> float | None:
+        """When the next task that waits for its start may start; None when none does."""
+        while self._timed and not self._timed_as(self._timed[0]):
+            heapq.heappop(self._timed)
+        return self._timed[0][0] if self._timed else None
+
+    def unseen(self, scan: int) -> list[str]:
+        """The tasks that the listing `scan` did not see."""
+        return [task_id for task_id, item in self._items.items() if item.scan != scan]
+
+    def some(self, count: int) -> Iterator[Waiting]:
+        """At most `count` tasks, those first whose turn comes first."""
+        ready = heapq.merge(*self._ready.values(), key=self._order)
+        blocked = chain.from_iterable(behind.values() for behind in self._blocked.values())
+        timed = chain.from_iterable(map(self._timed_as, self._timed))
+        return islice(chain(ready, blocked, timed, self._held.values()), count)
+
+    def _timed_as(self, entry: tuple[float, int, str]) -> list[Waiting]:
+        """The task that an entry of the heap stands for; [] when that has left it."""
+        item = self._items.get(entry[2])
+        return [item] if item is not None and item.timed == entry[1] else []
+
+    def _order(self, item: Waiting) -> Order:
+        default_priority, ageing_s = self._rules
+        priority = item.priority if item.priority is not None else default_priority
+        return (*ordering.rank(priority, item.since, ageing_s), item.id)
 
 
 def inode_of(spool: Spool, name: str) -> int:
@@ -39,7 +189,8 @@ def inode_of(spool: Spool, name: str) -> int:
         return 0
 
 
-def listing(spool: Spool) -> dict[str, int]:
+def listing(spool: Spool) -> Iterator[tuple[str, int]]:
     """Every name in `pending/` with its inode, which costs no more than the names."""
     with os.scandir(spool.directory(PENDING)) as entries:
-        return {entry.name: entry.inode() for entry in entries}
+        for entry in entries:
+            yield entry.name, entry.inode()

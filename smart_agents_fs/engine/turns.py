@@ -1,0 +1,231 @@
+"""Whose turn it is: what each waiting task waits for, the claim that starts it, and what a dead runner left.
+
+The caller holds the spool's supervisor lock. Nothing here sleeps, and the work of a claim does not grow with the
+number of tasks that wait.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from itertools import islice
+
+from smart_agents_fs.engine import admission, log, recovery
+from smart_agents_fs.engine.waiting import Queue, Waiting
+from smart_agents_fs.errors import SmartAgentsError
+from smart_agents_fs.settings import Settings
+from smart_agents_fs.spool import clock, ending, jsonio, layout, pausing, runs, store, tasklock
+from smart_agents_fs.spool.layout import Spool
+from smart_agents_fs.spool.tasklock import TaskLock
+from smart_agents_fs.spool.words import DependsPolicy, TaskType
+
+FALSE_STARTS = 5  #: claims of one task whose runner died before its first record, before we give up
+CANCELS = 500  #: waiting tasks that are searched for a request to cancel in one go
+
+StartRunner = Callable[[Spool, str, int, TaskLock], None]
+
+
+@dataclass
+class Turns:
+    """The tasks of one spool that wait and that run."""
+
+    spool: Spool
+    start_runner: StartRunner
+    settings: Settings
+    waiting: Queue = field(init=False)
+    running: dict[str, TaskType] = field(default_factory=dict)
+    again: set[str] = field(default_factory=set)  #: files in `pending/` that have to be taken in anew
+    busy: bool = False  #: whether a lock was busy in this round: no event tells when it is let go
+    troubled: bool = False  #: whether the disk refused something in this round
+    _paused: frozenset[str] = frozenset()
+    _pauses: dict[str, str] = field(default_factory=dict)  #: what of it is paused → in words
+    _refusals: dict[TaskType, str] = field(default_factory=dict)
+    _gone: list[str] = field(default_factory=list)  #: tasks that ended while they waited
+    _false_starts: dict[str, int] = field(default_factory=dict)
+    _searched: int = 0
+
+    def __post_init__(self) -> None:
+        self.waiting = Queue(self.settings["task.priority"], self.settings["task.ageing_s"])
+
+    def begin(self, settings: Settings) -> None:
+        """Begin a round under these settings."""
+        self.settings = settings
+        self.waiting.obey(settings["task.priority"], settings["task.ageing_s"])
+        self.busy = self.troubled = False
+        self._paused = pausing.names(self.spool)
+        self._pauses.clear()
+
+    def put(self, item: Waiting, now: float) -> None:
+        """Let `item` wait for what it has to; or end it, where it can never start."""
+        blocker, why_never = self._standing(item)
+        if why_never and self._end(item, "dependency_failed", "dependency", why_never):
+            return
+        self.waiting.put(item, now, blocker=blocker, held=bool(why_never) or item.id in self._paused)
+
+    def release(self, ended: Collection[str] | None, now: float) -> None:
+        """Look again at what waits for these tasks, which have ended; None: for any task that has ended."""
+        if ended is None:
+            ended = [task for task in self.waiting.blockers() if store.state_of(self.spool, task) in layout.ENDED]
+        for task_id in ended:
+            for item in self.waiting.behind(task_id):
+                self.put(item, now)
+
+    def start(self, now: float) -> None:
+        """Start whatever may start now."""
+        self._look_again_at_some(now)
+        limits = admission.Limits.from_settings(self.settings)
+        self._refusals = {}
+        may = {kind for kind in TaskType if not (pausing.SPOOL in self._paused or kind in self._paused)}
+        while (item := self.waiting.first(may, now)) is not None:
+            refusal = admission.admits(item.type, list(self.running.values()), limits).reason
+            if refusal:
+                self._refusals[item.type] = refusal
+                may.discard(item.type)
+            else:
+                self._try(item, now)
+
+    def search_for_cancels(self) -> None:
+        """End waiting tasks whose end was asked for by somebody who did not live to do it; some of them each time."""
+        if self._searched >= len(self.waiting):
+            self._searched = 0
+        for task_id in list(islice(self.waiting, self._searched, self._searched + CANCELS)):
+            item = self.waiting.get(task_id)
+            if item is not None and os.path.lexists(self.spool.run(task_id, "cancel")):
+                self._end_if_asked(item)
+        self._searched += CANCELS
+
+    def recover(self, task_id: str) -> None:
+        """Bring what a dead runner left to where it belongs; the caller holds the task's lock."""
+        started = recovery.was_started(self.spool, task_id)
+        state = recovery.recover(self.spool, task_id, self.settings)
+        self.running.pop(task_id, None)
+        log.say(f"recovered {task_id}: {state}")
+        if state == layout.PENDING:
+            if not started:
+                self._false_starts[task_id] = self._false_starts.get(task_id, 0) + 1
+            self.again.add(f"{task_id}.json")
+
+    def why(self, item: Waiting) -> str:
+        """Why a task waits, in words."""
+        for what in (pausing.SPOOL, item.type, item.id) if self._paused else ():
+            if what in self._paused:
+                if what not in self._pauses:
+                    self._pauses[what] = pausing.reason(self.spool, {what}, item.id, item.type)
+                return self._pauses[what]
+        if item.note:
+            return item.note
+        if item.blocker:
+            return f"{item.blocker}, on which it depends"
+        if item.timed:
+            return f"its time, {clock.stamp(item.not_before)}"
+        return self._refusals.get(item.type, "its turn")
+
+    def _look_again_at_some(self, now: float) -> None:
+        """At what was put aside, whose start has come, or what depended on a task that ended while it waited."""
+        for item in self.waiting.held():
+            if item.id not in self._paused:
+                self.put(item, now)
+        for item in self.waiting.due(now):
+            self.put(item, now)
+        while self._gone:
+            self.release([self._gone.pop()], now)
+
+    def _try(self, item: Waiting, now: float) -> None:
+        """Start a task whose turn it is; what hinders it is noted, and the task put aside until the next round."""
+        item.note = ""
+        try:
+            if item.id in self._paused:
+                self.waiting.put(item, now, held=True)
+            elif self._end_if_asked(item):
+                return
+            elif item.depends_on and any(self._standing(item)):  # retried since we looked
+                self.put(item, now)
+            elif not item.note and self._claim(item):
+                self.waiting.drop(item.id)
+            else:
+                self.waiting.put(item, now, held=True)
+        except (OSError, SmartAgentsError) as error:
+            self._cannot(item, "start", error)
+            self.waiting.put(item, now, held=True)
+
+    def _standing(self, item: Waiting) -> tuple[str, str]:
+        """The task that `item` still has to wait for, and why it can never start; both empty when it may."""
+        blocker = ""
+        for other in item.depends_on:
+            state = store.state_of(self.spool, other)
+            if state not in layout.ENDED:
+                blocker = blocker or other
+            elif item.depends_policy is DependsPolicy.SUCCESS and state != "completed":
+                how = "was cancelled" if state == "cancelled" else "failed"
+                return "", f"{other}, on which it depends, {how}"
+        return blocker, ""
+
+    def _end_if_asked(self, item: Waiting) -> bool:
+        """End a task that was cancelled, or whose runner cannot start; whether that was so, and done."""
+        request = runs.cancel_requested(self.spool, item.id)
+        if request is not None:
+            return self._end(item, "cancelled", "cancelled", ending.cancel_message(request))
+        if self._false_starts.get(item.id, 0) >= FALSE_STARTS:
+            message = f"its runner died {FALSE_STARTS} times before it began; {self.spool.supervisor('log')} says why"
+            return self._end(item, "failed", "runner", message)
+        return False
+
+    def _end(self, item: Waiting, outcome: str, kind: str, message: str) -> bool:
+        """End a waiting task, and what depends on it later in this round; false when something hinders that."""
+        try:
+            lock = self._lock(item)
+            if lock is None:
+                return False
+            with lock:
+                path = self.spool.job(layout.PENDING, item.id)
+                if os.path.lexists(path):
+                    job = jsonio.load_or_none(path) or {}
+                    ending.end_unrun(self.spool, item.id, job, outcome, kind, message)
+                self._false_starts.pop(item.id, None)  # a retry by hand begins anew
+        except (OSError, SmartAgentsError) as error:
+            self._cannot(item, "end", error)
+            return False
+        self.waiting.drop(item.id)
+        self._gone.append(item.id)
+        return True
+
+    def _claim(self, item: Waiting) -> bool:
+        """Take the task's lock, move it to `running/` and start its runner; False when something hinders it."""
+        lock = self._lock(item)
+        if lock is None:
+            return False
+        with lock:
+            if item.is_edited(self.spool):
+                item.note = "its turn: it has just been edited"
+                self.again.add(f"{item.id}.json")
+                return False
+            item.note = pausing.reason(self.spool, pausing.names(self.spool), item.id, item.type)
+            if item.note:
+                return False
+            try:
+                store.move(self.spool, item.id, layout.PENDING, layout.RUNNING)
+            except FileNotFoundError:
+                return True  # cancelled or moved by its owner
+            if recovery.was_started(self.spool, item.id):  # a power cut took the claim, and not the start
+                self.recover(item.id)
+                return True
+            try:
+                self.start_runner(self.spool, item.id, runs.current_attempt(self.spool, item.id), lock)
+            except (OSError, SmartAgentsError):
+                store.move(self.spool, item.id, layout.RUNNING, layout.PENDING)
+                raise
+        self.running[item.id] = item.type
+        return True
+
+    def _cannot(self, item: Waiting, act: str, error: Exception) -> None:
+        item.note = f"the spool, which cannot be written: {error}"
+        self.troubled = True
+        log.say(f"cannot {act} {item.id} yet: {error}")
+
+    def _lock(self, item: Waiting) -> TaskLock | None:
+        lock = tasklock.take(self.spool, item.id)
+        if lock is None:
+            self.busy = True
+            item.note = "its lock, which another process holds for a moment"
+        return lock
