@@ -32,6 +32,7 @@ from smart_agents_fs.spool import (
     offers,
     pausing,
     process,
+    recent,
     retrying,
     sessions,
     store,
@@ -66,6 +67,9 @@ def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spool]:
         try:
             live_in(spool, home)
             stop_supervisor(spool)
+            patch.setattr(recent, "WORTH", 0)
+            memory = Path(spool.supervisor("recent.json"))
+            wait_until(lambda: bool(view.listing(spool)) and memory.exists(), "nothing was remembered")
             yield spool
         finally:
             for task in store.ids_in(spool, "running"):

@@ -20,7 +20,7 @@ from smart_agents_fs.engine.turns import StartRunner, Turns
 from smart_agents_fs.engine.waiting import Queue, Waiting, inode_of, listing
 from smart_agents_fs.errors import SmartAgentsError
 from smart_agents_fs.settings import Settings
-from smart_agents_fs.spool import clock, ending, jsonio, layout, offers, runs, sessions, store, tasklock
+from smart_agents_fs.spool import clock, ending, jsonio, layout, offers, recent, runs, sessions, store, tasklock, view
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.task import Task
 from smart_agents_fs.spool.words import TaskType
@@ -54,10 +54,12 @@ class Supervisor:
     _reported: float = float("-inf")
     _mtime: int = 0
     _retention: Retention = field(init=False)
+    _recent: recent.Follower = field(init=False)
 
     def __post_init__(self) -> None:
         self.turns = Turns(self.spool, self.start_runner, self.load_settings())
         self._retention = Retention(self.spool)
+        self._recent = recent.Follower(self.spool)
 
     def tick(self, now: float, names: Collection[str] = (), ended: Collection[str] | None = None) -> None:
         """One round at `now` (Unix seconds).
@@ -73,6 +75,7 @@ class Supervisor:
         self.turns.release(None if scanned else ended, now)
         self.turns.start(now)
         self._report(now)
+        self._recent.follow(ended, now - view.DAY_S)
         self._retention.tick(now, self.settings)
         self._mtime = self._pending_mtime()
 
@@ -106,6 +109,7 @@ class Supervisor:
             return 1.0
         start = self.waiting.next_start()
         limit = FOLLOW_S if self.running else RESCAN_S
+        limit = 2 * recent.SETTLED_NS / 1e9 if self._recent.behind else limit
         return limit if start is None else max(0.05, min(limit, start - now))
 
     def why(self, task_id: str) -> str:

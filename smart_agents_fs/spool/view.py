@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import time
+from itertools import chain
 
 from smart_agents_fs import environment, settings
 from smart_agents_fs.errors import SmartAgentsError, SpoolUnusable, TaskNotFound
-from smart_agents_fs.spool import clock, fields, ids, jsonio, layout, pausing, runs, store, tasklock
+from smart_agents_fs.spool import clock, fields, ids, jsonio, layout, pausing, recent, runs, store, tasklock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from smart_agents_fs.spool.layout import Spool
@@ -81,23 +82,37 @@ def listing(
     limit: int = 100,
 ) -> list[dict[str, Any]]:
     """Status objects, newest first: live tasks and those that ended within a day, or `everything`."""
-    named = [(task_id, state) for state in states for task_id in store.ids_in(spool, state)]
     # What lives comes first: a long task is not to be hidden behind a hundred that were submitted after it.
-    named.sort(key=lambda pair: (pair[1] not in layout.ENDED, pair[0]), reverse=True)
+    alive = [state for state in states if state not in layout.ENDED]
+    live = sorted([(task_id, state) for state in alive for task_id in store.ids_in(spool, state)], reverse=True)
+    any_will_do = not (session or project) and set(states).issuperset(layout.ENDED)
     found: list[dict[str, Any]] = []
-    oldest = time.time() - DAY_S
-    for task_id, state in named:
+    for task_id, state in chain(live, _ended(spool, states, limit if any_will_do else None, everything=everything)):
         if len(found) >= limit:
             break
-        if not everything and state in layout.ENDED and _ended_at(spool, task_id) < oldest:
-            continue
         job = jsonio.load_or_none(spool.job(state, task_id))
         if job is None:
             state, job = _moved(spool, task_id, state)  # noqa: PLW2901  (it moved while we listed)
+            if not state:
+                recent.forget(spool)
+                continue
         if (session and job.get("session_id") != session) or (project and job.get("project_dir") != project):
             continue
         found.append(describe(spool, task_id, state, job))
     return sorted(found, key=lambda status: str(status["id"]), reverse=True)
+
+
+def _ended(
+    spool: Spool, states: tuple[str, ...], count: int | None, *, everything: bool
+) -> Iterator[tuple[str, str]]:
+    """The ended tasks to be listed, the newest ids first; with a `count` no more than so many are needed."""
+    oldest = time.time() - DAY_S
+    if count is not None and not everything:
+        yield from recent.newest(spool, oldest, count)
+        return
+    for task_id, state in recent.everyone(spool, [state for state in states if state in layout.ENDED]):
+        if everything or recent.ended_at(spool, task_id) >= oldest:
+            yield task_id, state
 
 
 def result(spool: Spool, task_id: str) -> dict[str, Any] | None:
@@ -170,18 +185,14 @@ def _default_priority() -> int:
         return int(settings.KEYS["task.priority"][0])
 
 
-def _ended_at(spool: Spool, task_id: str) -> float:
-    try:
-        return os.stat(spool.run(task_id, "result.json")).st_mtime
-    except OSError:
-        return 0.0
-
-
 def _moved(spool: Spool, task_id: str, state: str) -> tuple[str, dict[str, Any]]:
+    """The state and job file of a task that is not where it was listed; no state when it is gone altogether."""
     try:
         return store.load(spool, task_id)
-    except (TaskNotFound, jsonio.Unreadable):
+    except jsonio.Unreadable:
         return state, {}
+    except TaskNotFound:
+        return "", {}
 
 
 def _remaining(job: dict[str, Any], running: dict[str, Any]) -> float | None:
