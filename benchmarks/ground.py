@@ -119,6 +119,12 @@ class Bench:
                 f"{task_id} ended badly: {jsonio.load_or_none(self.spool.run(task_id, 'result.json'))}"
             )
 
+    def forget(self) -> None:
+        """Wait for a supervisor that was told to end; what waits in the spool goes with it."""
+        if self._supervisor is not None:
+            self._supervisor.wait(WAIT_S)
+        self._supervisor = None
+
     def end(self) -> None:
         """End what still runs, then the supervisor."""
         if self._supervisor is None:

@@ -2,7 +2,7 @@
 
     benchmarks/run.py [--quick] [--json [FILE]] [NAME…]
 
-NAME is one of prompt_hook, submit_command, memory, latency, looking; default is all of them. `--quick` takes
+NAME is one of prompt_hook, submit_command, memory, latency, looking, depth; default is all of them. `--quick` takes
 seconds and shows that everything can be measured; its figures are rough. `--json` writes them to FILE, default
 benchmarks/results/<time>.json. The exit code tells nothing about goals: a figure over its goal is news, no error.
 """
@@ -25,7 +25,7 @@ from ground import REPO, Ground
 if TYPE_CHECKING:
     from measure import Row
 
-MEASUREMENTS = ("prompt_hook", "submit_command", "memory", "latency", "looking")
+MEASUREMENTS = ("prompt_hook", "submit_command", "memory", "latency", "looking", "depth")
 
 
 def main(words: Sequence[str]) -> int:

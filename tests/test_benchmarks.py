@@ -21,6 +21,7 @@ PROMISED = {
     "memory": ("", 6),
     "latency": ("→", 8),
     "looking": ("tasks", 4),
+    "depth": ("", 2),
 }
 
 
@@ -50,13 +51,18 @@ def test_every_measurement_gives_all_of_its_figures(run: tuple[dict[str, list[di
         for row in rows:
             assert word in row["what"]
             assert math.isfinite(row["figure"]), row
-            assert row["figure"] > 0 or row["unit"] == "EPIPE", row
+            assert row["figure"] > 0 or row["unit"] in {"EPIPE", "lost"}, row
             assert row["verdict"] in ({"ok", "over"} if row["goal"] is not None else {""})
             assert row["what"] in table
 
 
 def test_no_prompt_meets_a_broken_pipe(run: tuple[dict[str, list[dict[str, Any]]], str]) -> None:
     (row,) = [row for row in run[0]["prompt_hook"] if row["unit"] == "EPIPE"]
+    assert row["figure"] == 0
+
+
+def test_no_submission_of_a_burst_is_lost(run: tuple[dict[str, list[dict[str, Any]]], str]) -> None:
+    (row,) = [row for row in run[0]["depth"] if row["unit"] == "lost"]
     assert row["figure"] == 0
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from stepping import HeldRunners, finish, result, state, submit, supervisor
 
+from smart_agents_fs.engine import report
 from smart_agents_fs.engine import supervisor as supervisor_module
 from smart_agents_fs.engine.supervisor import RESCAN_S
 from smart_agents_fs.engine.turns import FALSE_STARTS
@@ -180,6 +181,23 @@ def test_a_full_directory_is_taken_in_by_parts_and_what_may_start_starts_meanwhi
     stepped.tick(time.time())
     assert {*stepped.waiting, *stepped.running} == set(tasks)
     assert stepped.next_look_s(time.time()) > 0
+
+
+def test_a_report_that_came_too_soon_after_another_is_made_up_for(
+    spool: Spool, runners: HeldRunners, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "REASONS", 1)
+    now = time.time()
+    stepped = supervisor(spool, runners)
+    for _ in range(8):
+        submit(spool)
+    stepped.tick(now)
+    submit(spool)
+    stepped.tick(now + 0.01)
+    assert stepped.next_look_s(now + 0.01) <= 0.25
+    stepped.tick(now + 0.3)
+    status = json.loads(Path(spool.supervisor("status.json")).read_text())
+    assert (status["waiting_count"], len(status["waiting"])) == (4, 1)
 
 
 def test_a_cancel_whose_asker_died_ends_a_task_that_waits_for_next_year(spool: Spool, runners: HeldRunners) -> None:

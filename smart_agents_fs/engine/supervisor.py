@@ -52,6 +52,7 @@ class Supervisor:
     _unlisted: bool = False  #: whether a listing is due as soon as the last one is long enough ago
     _followed: float = float("-inf")
     _reported: float = float("-inf")
+    _unreported: bool = False
     _mtime: int = 0
     _retention: Retention = field(init=False)
     _recent: recent.Follower = field(init=False)
@@ -109,7 +110,7 @@ class Supervisor:
             return 1.0
         start = self.waiting.next_start()
         limit = FOLLOW_S if self.running else RESCAN_S
-        limit = 2 * recent.SETTLED_NS / 1e9 if self._recent.behind else limit
+        limit = REPORT_S if self._unreported or self._recent.behind else limit
         return limit if start is None else max(0.05, min(limit, start - now))
 
     def why(self, task_id: str) -> str:
@@ -144,7 +145,8 @@ class Supervisor:
         return bool(self._backlog or self._look_again or self.turns.again)
 
     def _report(self, now: float) -> None:
-        if len(self.waiting) > report.REASONS and 0 <= now - self._reported < REPORT_S:
+        self._unreported = len(self.waiting) > report.REASONS and 0 <= now - self._reported < REPORT_S
+        if self._unreported:
             return
         self._reported = now
         report.write(

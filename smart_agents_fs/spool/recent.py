@@ -41,8 +41,7 @@ def newest(spool: Spool, oldest: float, count: int) -> list[tuple[str, str]]:
             return [(row[0], row[1]) for row in rows[:count]]
     rows = []
     looked_at = 0
-    for task_id, state in everyone(spool):
-        looked_at += 1
+    for looked_at, (task_id, state) in enumerate(everyone(spool), 1):  # noqa: B007  (used behind the loop)
         ended = ended_at(spool, task_id)
         if ended >= oldest:
             rows.append((task_id, state, ended))
