@@ -212,7 +212,7 @@ def test_a_file_system_without_hard_links_is_found(sa: Program, monkeypatch: pyt
 
 
 def test_watches_that_are_used_up_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor_machine, "_inotify_used", lambda: (126, 200))
+    monkeypatch.setattr(doctor_machine, "_inotify_used", lambda: (128, 200))
     monkeypatch.setattr(doctor_machine, "_limit", lambda name: 128 if "instances" in name else 8192)
     check = doctor_machine.watching()
     assert check.verdict == "weak"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 from conftest import Program
@@ -52,6 +53,16 @@ def test_a_second_supervisor_is_refused_and_names_the_first(sa: Program) -> None
 def test_supervise_ends_by_itself_when_nothing_is_left_to_do(sa: Program) -> None:
     sa("config", "set", "supervisor.idle_exit_s", "0")
     assert sa.json("supervise")["ended"] is True
+
+
+def test_a_supervisor_begins_a_new_log_when_the_old_one_is_large(sa: Program) -> None:
+    log = Path(sa.spool.supervisor("log"))
+    log.write_bytes(b"x" * (5 << 20))
+    sa("wait", sa.submit("true"))
+    sa("stop")
+    assert log.with_name("log.1").stat().st_size >= 5 << 20
+    assert log.read_text().splitlines()[0].endswith("begins")
+    assert log.stat().st_size < 10_000
 
 
 def test_stop_ends_the_supervisor_and_no_task(sa: Program) -> None:

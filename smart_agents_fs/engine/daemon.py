@@ -60,6 +60,7 @@ class Daemon:
 
     def _begin(self) -> None:
         """Make the spool whole and tidy; a full disk stops neither this supervisor nor what can be done on it."""
+        log.turn_over(self.spool.supervisor("log"))
         try:
             layout.repair(self.spool)
             self._tidy()

@@ -6,6 +6,26 @@ import os
 
 from smart_agents_fs.spool import clock
 
+LIMIT = 4 << 20  #: bytes of a log that is turned over when a supervisor begins
+
+
+def turn_over(path: str) -> None:
+    """Begin a new log when ours, `path`, has grown large; the old one is kept as `path`.1 in place of an older one.
+
+    Runners that live go on writing to the old one. Nothing is done where our stderr is not that file.
+    """
+    try:
+        found, ours = os.stat(path), os.fstat(2)
+        if found.st_size < LIMIT or not os.path.samestat(found, ours):
+            return
+        os.rename(path, f"{path}.1")
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        for number in (1, 2):
+            os.dup2(fd, number)
+        os.close(fd)
+    except OSError as error:
+        say(f"cannot turn over the log: {error}")
+
 
 def say(text: str) -> None:
     """Append one line with the time; a disk that refuses it ends nobody."""
