@@ -90,16 +90,18 @@ def cancel(part: str, why: str, *, as_json: bool) -> int:
     return verb.run(part=part, why=why, as_json=as_json)
 
 
-@command("supervise", "sa-spool supervise")
+@command("supervise", "sa-spool supervise", "sa-spool supervise --if-none")
+@click.option("--if-none", is_flag=True, help="Be content when another one supervises; talk goes to supervisor/log.")
 @json_option("one document at its end")
-def supervise(*, as_json: bool) -> int:
+def supervise(*, if_none: bool, as_json: bool) -> int:
     """Be the supervisor of the spool, in the foreground.
 
-    Submitting starts one by itself, so this is for service managers and for looking on. Its end ends no task.
+    Submitting starts one by itself, so this is for service managers (--if-none) and for looking on. It ends when
+    nothing waits or runs; its end ends no task.
     """
     from smart_agents_fs.cli import supervise as verb
 
-    return verb.run(as_json=as_json)
+    return verb.run(if_none=if_none, as_json=as_json)
 
 
 @command("stop", "sa-spool stop")
