@@ -13,6 +13,7 @@ reads `ready` and runs what it names, so no call pays for a search or a shim:
     env-<version>/lock           flock of whoever builds
     env-<version>/build.log      what pip said, last time
     env-<version>/failed         why the last build failed, one line; gone after a good one
+    sa-spool                     runs the newest of them all; the one path that no upgrade moves
 
 Building is `environment_build.py`; this half is on the fast path of `submit`, so it imports next to nothing.
 It also runs by path, with any Python ≥ 3.11 and nothing installed:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 
-from smart_agents_fs import __version__, environment, environment_packages
+from smart_agents_fs import __version__, environment, environment_launcher, environment_packages
 from smart_agents_fs.environment import Environment, EnvironmentUnusable
 from smart_agents_fs.environment_packages import FAILED, PACKAGES
 
@@ -130,6 +130,7 @@ def _install_code(directory: str, venv: str) -> Environment:
     _link(os.path.relpath(package, site), os.path.join(site, "smart_agents_fs"))
     _write_starter(made, os.path.join(venv, "bin"))
     _link(os.path.basename(venv), os.path.join(directory, "venv"))
+    environment_launcher.keep(os.path.dirname(directory))
     _replace(os.path.join(directory, "ready"), f"{made.python}\n{made.main}\n{made.source}\n", as_of=as_of)
     return made
 

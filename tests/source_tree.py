@@ -66,8 +66,8 @@ def plant(root: Path, *, real_builder: bool, packages: bool = False) -> Path:
         (package / "environment.py").write_text(STUB_BUILDER)
         (root / "requirements.lock").write_text("")
         return root
-    for name in ("environment.py", "environment_build.py", "environment_packages.py", "errors.py"):
-        shutil.copy(REPO / "smart_agents_fs" / name, package / name)
+    for source in [*(REPO / "smart_agents_fs").glob("environment*.py"), REPO / "smart_agents_fs/errors.py"]:
+        shutil.copy(source, package / source.name)
     if packages:
         shutil.copy(REPO / "requirements.lock", root / "requirements.lock")
     else:

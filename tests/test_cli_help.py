@@ -21,7 +21,7 @@ DOCS: dict[str, Any] = runpy.run_path(str(REPO / "scripts" / "generate_cli_docs.
 COMMANDS: list[tuple[str, click.Command]] = list(DOCS["commands"](group, "sa-spool"))
 VERBS = [
     *("cancel", "completion", "config", "doctor", "edit", "execute", "list", "logs", "pause", "prune"),
-    *("result", "resume", "retry", "status", "stop", "submit", "supervise", "wait"),
+    *("result", "resume", "retry", "service", "status", "stop", "submit", "supervise", "wait"),
 ]
 
 

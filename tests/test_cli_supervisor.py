@@ -50,6 +50,27 @@ def test_a_second_supervisor_is_refused_and_names_the_first(sa: Program) -> None
     foreground.communicate()
 
 
+def test_a_supervisor_for_service_managers_is_content_with_another_one(sa: Program) -> None:
+    sa("config", "set", "supervisor.idle_exit_s", "60")
+    foreground = supervise(sa)
+    assert sa.json("supervise", "--if-none")["ended"] is False
+    quiet = sa("supervise", "--if-none")
+    assert (quiet.stdout, quiet.stderr) == ("", "")
+    assert known_pid(sa) == foreground.pid
+    sa("stop")
+    foreground.communicate()
+
+
+def test_a_supervisor_for_service_managers_runs_what_waits_and_writes_to_the_log(sa: Program) -> None:
+    task_id = store.submit(sa.spool, {"argv": ["true"], "cwd": str(sa.cwd)}, durable=False)
+    ended = sa("supervise", "--if-none")
+    assert (ended.stdout, ended.stderr) == ("", "")
+    assert store.state_of(sa.spool, task_id) == "completed"
+    said = Path(sa.spool.supervisor("log")).read_text()
+    assert said.count(" begins\n") == said.count(" ends\n") == 1
+    assert sa.json("supervise", "--if-none")["ended"] is True
+
+
 def test_supervise_ends_by_itself_when_nothing_is_left_to_do(sa: Program) -> None:
     sa("config", "set", "supervisor.idle_exit_s", "0")
     assert sa.json("supervise")["ended"] is True

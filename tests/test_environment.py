@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -258,7 +259,56 @@ def test_environments_of_other_versions_go_after_a_while_unless_used(
         told(call([source / "bin/sa-spool", "list"], env))
         user.communicate(b"\n", timeout=30)
     assert sorted(path.name for path in data.iterdir()) == sorted(
-        ["env-0.0.2", "env-0.0.3", "something else", environment_of(env).name]
+        ["env-0.0.2", "env-0.0.3", "something else", environment_of(env).name, "sa-spool"]
+    )
+
+
+# -- the path that no upgrade moves -----------------------------------------------------------------------------
+
+
+def launcher_of(env: dict[str, str]) -> Path:
+    return environment_of(env).parent / "sa-spool"
+
+
+def test_the_launcher_beside_the_environments_runs_the_one_that_was_built_last(
+    source: Path, env: dict[str, str]
+) -> None:
+    told(call([source / "bin/sa-spool", "list"], env))
+    words = ["supervise", "two words", "*", "", "--", "a\\nb"]
+    nothing = {"PATH": "/nowhere", "sa_python": "exported", "sa_ready": "exported"}
+    answer = told(call([launcher_of(env), *words], nothing))
+    assert answer["words"] == words
+    assert answer["main"].startswith(f"{environment_of(env)}/code-")
+
+    later = environment_of(env).with_name("env-99.0")
+    shutil.copytree(environment_of(env) / Path(answer["main"]).parents[1].name, later / "code-2")
+    program = later / "code-2/smart_agents_fs/__main__.py"
+    program.write_text(program.read_text().replace("first", "upgraded"))
+    (later / "ready").write_text(f"{BASE_PYTHON}\n{program}\n\n")
+    assert told(call([launcher_of(env), "list"], nothing))["greeting"] == "upgraded"
+    shutil.rmtree(later)
+    assert told(call([launcher_of(env), "list"], nothing))["greeting"] == "first"
+
+
+def test_the_launcher_builds_again_what_an_upgrade_of_python_has_broken(source: Path, env: dict[str, str]) -> None:
+    first = told(call([source / "bin/sa-spool", "list"], env))
+    os.unlink(first["python"])
+    os.symlink("/nowhere/python3.11", first["python"])
+    shutil.rmtree(source)  # the plugin's folder has moved as well
+    answer = told(call([launcher_of(env), "supervise", "--if-none"], env | {"HOME": "/nowhere"}))
+    assert answer["words"] == ["supervise", "--if-none"]
+    assert answer["main"].startswith(f"{environment_of(env)}/code-")
+    assert answer["python"] != first["python"]
+
+
+def test_the_launcher_says_what_to_do_when_nothing_is_left(source: Path, env: dict[str, str]) -> None:
+    told(call([source / "bin/sa-spool", "list"], env))
+    shutil.rmtree(environment_of(env))
+    ended = call([launcher_of(env), "list"], env)
+    place = launcher_of(env).parent
+    assert (ended.returncode, ended.stdout) == (4, "")
+    assert ended.stderr == (
+        f"sa-spool: no environment in {place} is whole; start Claude Code, or install smart-agents again\n"
     )
 
 

@@ -90,16 +90,18 @@ def cancel(part: str, why: str, *, as_json: bool) -> int:
     return verb.run(part=part, why=why, as_json=as_json)
 
 
-@command("supervise", "sa-spool supervise")
+@command("supervise", "sa-spool supervise", "sa-spool supervise --if-none")
+@click.option("--if-none", is_flag=True, help="Be content when another one supervises; talk goes to supervisor/log.")
 @json_option("one document at its end")
-def supervise(*, as_json: bool) -> int:
+def supervise(*, if_none: bool, as_json: bool) -> int:
     """Be the supervisor of the spool, in the foreground.
 
-    Submitting starts one by itself, so this is for service managers and for looking on. Its end ends no task.
+    Submitting starts one by itself, so this is for service managers (--if-none) and for looking on. It ends when
+    nothing waits or runs; its end ends no task.
     """
     from smart_agents_fs.cli import supervise as verb
 
-    return verb.run(as_json=as_json)
+    return verb.run(if_none=if_none, as_json=as_json)
 
 
 @command("stop", "sa-spool stop")
@@ -182,6 +184,62 @@ def config_unset(key: str, *, as_json: bool) -> int:
     return verb.reset(key=key, as_json=as_json)
 
 
+@click.group(
+    "service",
+    invoke_without_command=True,
+    help=help_text(
+        """Have the supervisor back after a reboot.
+
+        Without a service it comes back with the next task or Claude Code session. A systemd user unit on Linux, a
+        launchd agent on macOS; it ends whenever nothing is left to do, as always.""",
+        ("sa-spool service install", "sa-spool service status --json"),
+    ),
+)
+@click.pass_context
+def service(ctx: click.Context) -> None:
+    """The verbs on the service; without one, their help."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+@command("install", "sa-spool service install", "sa-spool service install --linger")
+@click.option("--linger", is_flag=True, help="At boot already, before you log in; also keeps it when you log out.")
+@json_option("how the service stands, and whether anything was changed")
+def service_install(*, linger: bool, as_json: bool) -> int:
+    """Start the supervisor after every reboot.
+
+    Keeps PATH and the places that SA_SPOOL_DIR, SA_CONFIG and their like name now; run it again after changing them.
+    Exit code 5 where no service manager works, with what else does the job.
+    """
+    from smart_agents_fs.cli import service as verb
+
+    return verb.install(linger=linger, as_json=as_json)
+
+
+@command("uninstall", "sa-spool service uninstall")
+@json_option("whether there was a service, and where")
+def service_uninstall(*, as_json: bool) -> int:
+    """Take away what install wrote. Ends no task.
+
+    A unit that is not ours is left alone, with exit code 5.
+    """
+    from smart_agents_fs.cli import service as verb
+
+    return verb.uninstall(as_json=as_json)
+
+
+@command("status", "sa-spool service status", "sa-spool service status --json | jq .enabled")
+@json_option("whether it is possible, installed, enabled and active, and whether linger is on")
+def service_status(*, as_json: bool) -> int:
+    """Whether the service is installed, enabled and active.
+
+    Not active is the usual state: it ends when nothing is left to do. Exit code 0 whatever it is.
+    """
+    from smart_agents_fs.cli import service as verb
+
+    return verb.status(as_json=as_json)
+
+
 @command(
     "completion",
     "sa-spool completion bash >> ~/.bashrc",
@@ -201,4 +259,6 @@ def completion(shell: str, *, as_json: bool) -> int:
 
 for command_of_config in (config_list, config_get, config_set, config_unset):
     config.add_command(command_of_config)
-ALL = (list_, result, logs, wait, cancel, supervise, stop, config, completion)
+for command_of_service in (service_install, service_uninstall, service_status):
+    service.add_command(command_of_service)
+ALL = (list_, result, logs, wait, cancel, supervise, stop, config, service, completion)

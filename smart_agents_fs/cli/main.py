@@ -90,11 +90,12 @@ def table_command(module: Any, options: tuple[Option, ...], arguments: str, kind
 
 
 def _json_behind_verb(words: list[str]) -> list[str]:
-    """The words with a `--json` that stands before the verb, or before that of `config`, put behind it."""
+    """The words with a `--json` that stands before the verb, or before that of a group of verbs, put behind it."""
     if words[:1] == ["--json"] and len(words) > 1:
         words = [words[1], "--json", *words[2:]]
-    if words[:2] == ["config", "--json"]:
-        words = ["config", *(words[2:3] or ["list"]), "--json", *words[3:]]
+    usual = {"config": "list", "service": "status"}.get(words[0]) if words[1:2] == ["--json"] else None
+    if usual:
+        words = [words[0], *(words[2:3] or [usual]), "--json", *words[3:]]
     return list(words)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 
 from smart_agents_fs.spool import clock
 
@@ -33,3 +35,26 @@ def say(text: str) -> None:
         os.write(2, f"{clock.stamp()} {text}\n".encode("utf-8", "replace"))
     except OSError:
         return
+
+
+@contextlib.contextmanager
+def streams_to(path: str) -> Iterator[None]:
+    """Meanwhile stdin is empty, and stdout and stderr append to the file `path`.
+
+    Runners inherit these streams and outlive whoever gave them to us: a pipe of cron's would break under them, and
+    cron would wait for its end.
+    """
+    before = [os.dup(fd) for fd in (0, 1, 2)]
+    opened = [
+        os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC),
+        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600),
+    ]
+    try:
+        for fd, source in enumerate((opened[0], opened[1], opened[1])):
+            os.dup2(source, fd)
+        yield
+    finally:
+        for fd, source in enumerate(before):
+            os.dup2(source, fd)
+        for fd in (*before, *opened):
+            os.close(fd)
