@@ -15,6 +15,7 @@ from smart_agents_fs import settings as settings_module
 from smart_agents_fs.engine import admission, intake, log, recovery, report
 from smart_agents_fs.engine.machine import Snapshot
 from smart_agents_fs.engine.retention import Retention
+from smart_agents_fs.engine.series_keeper import SeriesKeeper
 from smart_agents_fs.engine.waiting import Waiting, inode_of, listing
 from smart_agents_fs.errors import SmartAgentsError
 from smart_agents_fs.settings import Settings
@@ -41,6 +42,7 @@ class Supervisor:
     load_settings: Callable[[], Settings] = settings_module.load
     waiting: dict[str, Waiting] = field(default_factory=dict)
     running: dict[str, TaskType] = field(default_factory=dict)
+    series: SeriesKeeper = field(init=False)
     look_again: set[str] = field(default_factory=set)
     settings: Settings = field(init=False)
     started_at: str = field(default_factory=clock.stamp)
@@ -54,6 +56,7 @@ class Supervisor:
     def __post_init__(self) -> None:
         self.settings = self.load_settings()
         self._retention = Retention(self.spool)
+        self.series = SeriesKeeper(self.spool)
 
     def tick(self, now: float, names: frozenset[str] | set[str] = frozenset()) -> None:
         """One round at `now` (Unix seconds); `names` are files in `pending/` that a watcher saw."""
@@ -61,6 +64,8 @@ class Supervisor:
         self._reload_settings()
         self._follow_running()
         self._take_in(now, set(names))
+        for name in sorted(self.series.attend(now, self.settings)):
+            self._take_in_one(name, now)
         self._start_what_may(now)
         self._report(now)
         self._retention.tick(now, self.settings)
@@ -69,7 +74,7 @@ class Supervisor:
     @property
     def idle(self) -> bool:
         """Whether nothing runs and nothing waits."""
-        return not (self.running or self.waiting or self.look_again)
+        return not (self.running or self.waiting or self.look_again or self.series.known)
 
     def next_look_s(self, now: float) -> float:
         """Seconds until something can change without an event."""
@@ -77,7 +82,8 @@ class Supervisor:
             return BUSY_S
         if self.look_again or not self.watched:
             return 1.0
-        times = [item.not_before - now for item in self.waiting.values() if item.not_before > now]
+        starts = [*[item.not_before for item in self.waiting.values()], *self.series.times()]
+        times = [start - now for start in starts if start > now]
         limit = 2.0 if self.running else RESCAN_S
         return max(0.05, min([limit, *times]))
 
@@ -109,7 +115,8 @@ class Supervisor:
             started_at=self.started_at,
             watched=self.watched,
             running=list(self.running),
-            waiting={task_id: item.reason or "its turn" for task_id, item in self.waiting.items()},
+            waiting=self.series.reasons()
+            | {task_id: item.reason or "its turn" for task_id, item in self.waiting.items()},
             machine=self.sample(),
             limits=admission.Limits.from_settings(self.settings),
         )
@@ -132,6 +139,7 @@ class Supervisor:
             for task_id in [task_id for task_id in self.waiting if f"{task_id}.json" not in listed]:
                 del self.waiting[task_id]
             known = {f"{task_id}.json": item.inode for task_id, item in self.waiting.items()}
+            known |= self.series.keep_only(listed)
             names = {name for name, inode in listed.items() if known.get(name) != inode}
             self._hand_over()
         names |= self.look_again
@@ -156,6 +164,10 @@ class Supervisor:
             log.say(f"rejected {name}: {found.reason}")
         elif found is not None:
             task = found.task
+            if task.cron is not None:
+                self.waiting.pop(task.id, None)
+                self.series.take(task, inode)
+                return
             not_before = max(task.not_before or 0.0, runs.not_before(self.spool, task.id))
             seen = self.waiting[task.id].seen if task.id in self.waiting else now
             self.waiting[task.id] = Waiting(task=task, not_before=not_before, inode=inode, seen=seen)
