@@ -169,11 +169,9 @@ def _through_click(words: list[str]) -> int:
 
 
 def _packages() -> None:
-    """Make the environment's packages importable: the launcher starts Python without them to save time."""
-    if sys.flags.no_site:
-        import site
+    from smart_agents_fs import environment
 
-        site.main()
+    environment.add_packages()
 
 
 #: the verbs that need no click: frequent ones, our own processes, and what must work on any Python

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__))
+_BECAME = "SA_BECAME"  #: the pid of a process that has already changed into one of the built environment
 
 
 class EnvironmentUnusable(SmartAgentsError):
@@ -86,6 +87,34 @@ def running() -> Environment | None:
     if not os.path.exists(installed):  # an editable install
         installed = os.path.join(_PACKAGE, "__main__.py")
     return Environment(python, installed)
+
+
+def add_packages() -> None:
+    """Make the environment's packages importable: the launcher starts Python without them to save time."""
+    if sys.flags.no_site:
+        import site
+
+        site.main()
+
+
+def need(package: str) -> None:
+    """Return once `package` can be imported; else this process goes on as the same call in the built environment.
+
+    That one is built first where it is missing, which the user is told. To be called before anything is read from
+    stdin or written. Raises EnvironmentUnusable when even there the package is missing.
+    """
+    from importlib.util import find_spec
+
+    add_packages()
+    if find_spec(package) is not None:
+        os.environ.pop(_BECAME, None)
+        return
+    me = str(os.getpid())  # stays the same across exec, and nobody inherits it: no other process takes it for its own
+    if os.environ.get(_BECAME) == me:
+        raise EnvironmentUnusable(f"the environment in {directory()} lacks {package}; `sa-spool doctor` looks closer")
+    os.environ[_BECAME] = me
+    command = build_command(*sys.argv[1:], quiet=False)
+    os.execv(command[0], command)
 
 
 def recorded() -> Environment | None:
@@ -154,14 +183,15 @@ def data_dir() -> str:
     return os.path.join(shared, "smart-agents")
 
 
-def build_command(*then: str) -> list[str]:
-    """The argument list that builds the environment without a word and then runs `sa-spool THEN` in it.
+def build_command(*then: str, quiet: bool = True) -> list[str]:
+    """The argument list that builds the environment, without a word if `quiet`, and then runs `sa-spool THEN` in it.
 
     For `submit`, the hooks and `status`, which run on any Python and start it detached: own session, every
     descriptor redirected.
     """
     here = os.path.join(_PACKAGE, "environment.py")
-    return [sys.executable, "-I", "-S", here, "build", "--quiet", *(["--then", *then] if then else [])]
+    words = ["build", *(["--quiet"] if quiet else []), *(["--then", *then] if then else [])]
+    return [sys.executable, "-I", "-S", here, *words]
 
 
 def main(words: "Sequence[str]") -> int:

@@ -154,6 +154,7 @@ def job_of(task: BackgroundTask) -> dict[str, Any]:
         "depends_policy": None if task.depends_policy is None else str(task.depends_policy),
         "created_at": _stamp("created_at", task.created_at),
         "not_before": _stamp("not_before", task.not_before),
+        **_repeated(task.cron),
         "cwd": task.cwd,
         "env": _listed("env", task.env),
         "timeout_s": task.timeout,
@@ -167,6 +168,18 @@ def job_of(task: BackgroundTask) -> dict[str, Any]:
         "labels": dict(task.labels or {}) or None,
     }
     return {name: value for name, value in job.items() if value is not None}
+
+
+def _repeated(expression: str | None) -> dict[str, Any]:
+    """The fields of a task that repeats. Raises InvalidJob for an expression that cannot be read or never comes."""
+    if expression is None:
+        return {}
+    _check_kind("cron", expression, str, "a string")
+    from smart_agents_fs.engine import cron, zones  # few programs need them
+
+    zone = zones.local_name()
+    cron.check(expression, zone)
+    return {"cron": expression, "timezone": zone or None}
 
 
 def _notify(config: NotificationConfig | None) -> dict[str, Any] | None:
@@ -203,6 +216,8 @@ def _status(found: dict[str, Any], result: dict[str, Any] | None) -> TaskStatus:
         dependencies=tuple(found["depends_on"]),
         session_id=found["session_id"],
         labels=found["labels"],
+        series=found["series"],
+        cron=found["cron"],
         created_at=_time(found["created_at"]),
         started_at=_time(found["started_at"]),
         completed_at=_time(found["completed_at"]),

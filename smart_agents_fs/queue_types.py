@@ -73,6 +73,7 @@ class BackgroundTask:
     started_at: dt.datetime | None = None
     completed_at: dt.datetime | None = None
     not_before: dt.datetime | None = None
+    cron: str | None = None  #: repeats, in this machine's time zone: `0 9 * * 1-5`, or `@daily`
     cwd: str | None = None
     env: Sequence[str] = ()  #: names of environment variables to pass, never values
     timeout: float | None = None
@@ -101,6 +102,7 @@ class TaskFields(TypedDict, total=False):
     dependencies: Sequence[str]
     depends_policy: DependsPolicy | str | None
     not_before: dt.datetime | None
+    cron: str | None
     cwd: str | None
     env: Sequence[str]
     timeout: float | None
@@ -177,6 +179,8 @@ class TaskStatus:
     dependencies: tuple[str, ...] = ()
     session_id: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    series: str | None = None  #: the id of the series that it is a run of
+    cron: str | None = None  #: of a series
     created_at: dt.datetime | None = None
     started_at: dt.datetime | None = None
     completed_at: dt.datetime | None = None

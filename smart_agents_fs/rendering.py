@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
 OUTPUT = 20_000  #: characters of an answer that are shown without --full
 FILES = 20  #: changed files that are named without --full
+_REPEATS = "repeats"
 _SECTIONS = (
     ("running", "Running"),
     ("pending", "Waiting"),
+    (_REPEATS, "Repeating"),
     ("completed", "Completed"),
     ("failed", "Failed"),
     ("cancelled", "Cancelled"),
@@ -27,11 +29,16 @@ def listing(statuses: Sequence[dict[str, Any]], now: float) -> list[str]:
     """The tasks of `list` under a heading per state; `now` is Unix seconds."""
     lines: list[str] = []
     for state, heading in _SECTIONS:
-        found = [status for status in statuses if status["state"] == state]
+        found = [status for status in statuses if (_REPEATS if repeats(status) else status["state"]) == state]
         if found:
             lines.append(f"{heading} ({len(found)}):")
             lines += [f"  - {item(status, now)}" for status in found]
     return lines or ['No tasks. Start one: sa-spool submit "say what to do"']
+
+
+def repeats(status: dict[str, Any]) -> bool:
+    """Whether this is a series that goes on."""
+    return status["state"] == "pending" and status["cron"] is not None
 
 
 def json_array(values: Sequence[dict[str, Any]]) -> str:

@@ -30,9 +30,14 @@ _ID = r"task_[0-9a-hjkmnp-tv-z]{10}"
 _MASKED = re.compile(
     rf"(?P<id>{_ID})"
     r"|(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)"
+    r"|(?P<local>\d{4}-\d\d-\d\d \d\d:\d\d [A-Z]{3,5}\b)"
     r"|(?P<duration>\b\d+(?:\.\d+)?(?:s|ms)\b|\b\d+[mh] \d+[sm]\b)"
 )
-_LIKE = {"time": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "duration": r"(?:\d+[mh] \d+[sm]|\d+(?:\.\d+)?(?:s|ms))"}
+_LIKE = {
+    "time": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z",
+    "local": r"\d{4}-\d\d-\d\d \d\d:\d\d \S+?",
+    "duration": r"(?:\d+[mh] \d+[sm]|\d+(?:\.\d+)?(?:s|ms))",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

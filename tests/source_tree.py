@@ -74,7 +74,9 @@ def plant(root: Path, *, real_builder: bool, packages: bool = False) -> Path:
         (root / "requirements.lock").write_text("# nothing\n")
         source = package / "environment_packages.py"
         text = source.read_text()
-        needed = 'PACKAGES = ("click", "filelock", "psutil", "tomlkit", "watchdog")'
+        needed = (
+            'PACKAGES = ("click", "cronsim", "dateparser", "filelock", "psutil", "tomlkit", "tzdata", "watchdog")'
+        )
         assert needed in text
         source.write_text(text.replace(needed, 'PACKAGES = ("json",)'))
     return root

@@ -89,7 +89,7 @@ def test_the_first_call_builds_the_environment_and_then_does_its_work(real: Real
     assert steps[0] == f"sa-spool: preparing the environment of version {VERSION}, once, in {real.directory}"
     assert [step.rpartition(" (")[0] for step in steps[1:4]] == [
         f"sa-spool: making a Python {sys.version_info[0]}.{sys.version_info[1]} environment",
-        "sa-spool: installing click, filelock, psutil, tomlkit, watchdog",
+        "sa-spool: installing click, cronsim, dateparser, filelock, psutil, tomlkit, tzdata, watchdog",
         "sa-spool: copying and compiling the program",
     ]
     assert steps[4].startswith("sa-spool: ready after ")
@@ -404,7 +404,9 @@ def test_without_a_network_it_says_so_in_one_line_and_the_next_call_tries_again(
     (source / "requirements.lock").write_text("# nothing\n")
     packages = source / "smart_agents_fs/environment_packages.py"
     packages.write_text(
-        packages.read_text().replace('("click", "filelock", "psutil", "tomlkit", "watchdog")', '("json",)')
+        packages.read_text().replace(
+            '("click", "cronsim", "dateparser", "filelock", "psutil", "tomlkit", "tzdata", "watchdog")', '("json",)'
+        )
     )
     told(call([source / "bin/sa-spool", "list"], env))
     assert environment.failure() is None
@@ -547,3 +549,33 @@ def test_unknown_words_are_a_usage_error(source: Path, env: dict[str, str]) -> N
         assert ended.returncode == 2
         assert ended.stderr.startswith("sa-spool: usage: ")
     assert not environment_of(env).exists()
+
+
+# -- a call that needs packages ---------------------------------------------------------------------------------
+
+
+def test_a_call_that_needs_a_package_goes_on_in_the_environment_with_its_words_and_its_stdin(
+    source: Path, env: dict[str, str]
+) -> None:
+    program = (
+        f"import sys; sys.path.insert(0, {str(source)!r})\n"
+        "sys.argv = ['sa-spool', 'hook', '--at', 'tomorrow 03:00']\n"
+        "from smart_agents_fs import environment; environment.need('no_such_package_anywhere')"
+    )
+    ended = call([BASE_PYTHON, "-I", "-S", "-c", program], env, stdin="the prompt")
+    answer = told(ended)
+    assert (answer["words"], answer["stdin"]) == (["hook", "--at", "tomorrow 03:00"], len("the prompt"))
+    assert answer["python"].startswith(str(environment_of(env) / "venv-"))
+    assert ended.stderr.startswith(f"sa-spool: preparing the environment of version {VERSION}, once, in ")
+
+
+def test_a_call_goes_on_in_the_environment_once_and_never_in_a_circle(monkeypatch: pytest.MonkeyPatch) -> None:
+    became: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda _, command: became.append(command))
+    monkeypatch.setenv(environment._BECAME, "another process's")
+    environment.need("no_such_package_anywhere")
+    assert became == [environment.build_command(*sys.argv[1:], quiet=False)]
+    with pytest.raises(environment.EnvironmentUnusable, match="lacks no_such_package_anywhere; `sa-spool doctor`"):
+        environment.need("no_such_package_anywhere")
+    environment.need("cronsim")
+    assert environment._BECAME not in os.environ

@@ -18,6 +18,8 @@ from smart_agents_fs.spool.layout import Spool
 
 OLD = 60.0  #: seconds: certainly not being written any more
 
+HOW = "write minute, hour, day, month and weekday, such as '0 9 * * 1-5', or @daily"
+
 
 def only(spool: Spool, where: str) -> str:
     """The one task in a state."""
@@ -113,8 +115,20 @@ def test_a_file_left_half_written_is_turned_away_with_the_place_of_the_fault(spo
             "env must be a list of names of environment variables (names, not values), not ['A=secret']",
         ),
         (
-            '{"argv": ["true"], "cron": "* * * * *"}',
-            "cron is not offered by this version; leave it out and submit again when it is due",
+            '{"argv": ["true"], "cron": "60 * * * *"}',
+            f"cron '60 * * * *' is no schedule (bad minute); {HOW}",
+        ),
+        (
+            '{"argv": ["true"], "cron": "0 0 30 2 *"}',
+            "cron '0 0 30 2 *' never comes; no such month has that day",
+        ),
+        (
+            '{"argv": ["true"], "cron": "@daily", "timezone": "Europe/Atlantis"}',
+            "no time zone 'Europe/Atlantis'; write an IANA name such as Europe/Berlin, or leave it out",
+        ),
+        (
+            '{"argv": ["true"], "cron": "@daily", "depends_on": ["task_0000000000"]}',
+            "cron and depends_on exclude each other; a series waits for its times alone",
         ),
         (
             '{"argv": ["true"], "depends_on": ["task_0000000000"]}',

@@ -82,6 +82,21 @@ def test_a_task_that_fails_gives_its_error(queue: BackgroundTaskQueue) -> None:
     assert queue.get_status(task_id).error == result.error
 
 
+def test_a_task_with_cron_repeats_on_the_clock_of_this_machine(
+    queue: BackgroundTaskQueue, inside: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    task_id = queue.submit(command("true"), cron="0 9 29 2 *")
+    job = jsonio.load(inside.spool.job("pending", task_id))
+    assert (job["cron"], job["timezone"]) == ("0 9 29 2 *", "Europe/Berlin")
+    status = queue.get_status(task_id)
+    assert (status.state, status.cron, status.series) == (State.PENDING, "0 9 29 2 *", None)
+    assert queue.get_result(task_id) is None
+    for wrong in ("often", "0 0 30 2 *", ""):
+        with pytest.raises(InvalidJob, match=r"^cron '"):
+            queue.submit(command("true"), cron=wrong)
+
+
 def test_every_field_of_a_task_reaches_its_job_file(queue: BackgroundTaskQueue, inside: Program) -> None:
     first = queue.submit(command("true"))
     task_id = queue.submit(

@@ -22,6 +22,7 @@ def status(**facts: Any) -> dict[str, Any]:
         "progress": 100,
         "current_step": None,
         "waiting_for": None,
+        "cron": None,
         "completed_at": "2026-11-22T11:57:00.000Z",
         "error": None,
     }
@@ -123,6 +124,8 @@ def test_the_list_has_a_heading_per_state_with_what_matters_in_it() -> None:
             status(id="task_b", **running, progress=None, current_step="Reading\nfiles"),
             status(id="task_a", **running, progress=23.4),
             status(id="task_9", state="pending", waiting_for="a free place: 5 of 5 tasks run"),
+            status(id="task_8", state="pending", cron="@daily", waiting_for="its next run, tomorrow"),
+            status(id="task_7", state="cancelled", outcome="cancelled", cron="@daily"),
         ],
         NOON,
     ) == [
@@ -131,10 +134,13 @@ def test_the_list_has_a_heading_per_state_with_what_matters_in_it() -> None:
         "  - task_a: Analyzing auth system (23%)",
         "Waiting (1):",
         "  - task_9: Analyzing auth system (waits for a free place: 5 of 5 tasks run)",
+        "Repeating (1):",
+        "  - task_8: Analyzing auth system (waits for its next run, tomorrow)",
         "Completed (1):",
         "  - task_c: Analyzing auth system (✅ 3m ago)",
         "Failed (1):",
         "  - task_d: Analyzing auth system (⏱ 3m ago: `make` exited 2: no rule)",
-        "Cancelled (1):",
+        "Cancelled (2):",
         "  - task_e: Analyzing auth system (⏹ 3m ago)",
+        "  - task_7: Analyzing auth system (⏹ 3m ago)",
     ]

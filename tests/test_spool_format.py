@@ -27,6 +27,7 @@ from smart_agents_fs.spool import (
     cancelling,
     failures,
     fields,
+    ids,
     jsonio,
     layout,
     offers,
@@ -98,6 +99,7 @@ def live_in(spool: Spool, home: Path) -> None:
     submit(spool, prompt="do it", agent="claude", model="small", idempotency_key="one", session_id="cleared")
     drop(spool, "by hand.json", '{"argv": ["true"], "note": "a field of the user\'s own", "priority": null}')
     drop(spool, "broken.json", "{")
+    repeats = submit(spool, argv=["true"], cron="@daily", timezone="UTC", id=ids.draw(time.time() - 2 * 86_400))
     starter.ensure_supervisor(spool)
 
     begun = [lost, stays, stopped]
@@ -113,7 +115,7 @@ def live_in(spool: Spool, home: Path) -> None:
     os.kill(runner["pid"], signal.SIGKILL)
     wait_until(lambda: store.ids_in(spool, "running") == [stays], "the tasks did not end", seconds=30)
     wait_until(
-        lambda: os.listdir(spool.directory("pending")) == [f"{waits}.json"],
+        lambda: set(os.listdir(spool.directory("pending"))) == {f"{waits}.json", f"{repeats}.json"},
         "the dropped files were not dealt with",
         seconds=30,
     )

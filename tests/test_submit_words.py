@@ -77,7 +77,10 @@ def test_a_start_may_be_put_off_by_a_duration_or_to_a_time(sa: Program) -> None:
         (("--label", "plain", "x"), "submit: --label: 'plain' is not KEY=VALUE"),
         (("--input", "{", "x"), "submit: --input is not JSON: expecting property name enclosed in double quotes"),
         (("--input", "@nowhere", "x"), "submit: --input @nowhere: no such file or directory"),
-        (("--at", "soon", "x"), "submit: --at 'soon' is no time; write 2026-12-01T08:00, or use --in 90m"),
+        (
+            ("--at", "soon", "x"),
+            "submit: --at 'soon' is no time; write 2026-12-01T08:00, 'tomorrow 03:00', or use --in 90m",
+        ),
         (("--in", "5m", "--at", "2026-12-01T08:00", "x"), "submit: --in and --at exclude each other; name one"),
         (("--agent", "command"), "submit: --agent command needs a program: "),
     ],
@@ -161,5 +164,16 @@ def test_submit_and_status_import_nothing_but_the_standard_library(sa: Program) 
     done = subprocess.run(
         [sys.executable, "-c", script], env=sa.environ, cwd=sa.cwd, capture_output=True, text=True, check=True
     )
-    heavy = {"click", "psutil", "watchdog", "filelock", "tomlkit", "typing", "dataclasses", "pathlib"}
+    heavy = {
+        "click",
+        "psutil",
+        "watchdog",
+        "filelock",
+        "tomlkit",
+        "cronsim",
+        "dateparser",
+        "typing",
+        "dataclasses",
+        "pathlib",
+    }
     assert not heavy & set(done.stdout.splitlines()[-1].split())

@@ -15,7 +15,7 @@ OLDEST_PYTHON = (3, 11)
 MEGABYTE = 1024 * 1024
 SPACE_BAD, SPACE_WEAK = 50 * MEGABYTE, 500 * MEGABYTE
 INODES_BAD, INODES_WEAK = 500, 5000
-INSTANCES, WATCHES = 1, 5  #: that a supervisor needs: a watch for `pending/`, for each of the three last states and for `pauses/`
+INSTANCES, WATCHES = 1, 5  #: that a supervisor needs: it watches five directories
 _INOTIFY = "/proc/sys/fs/inotify"
 
 

@@ -17,7 +17,7 @@ EXAMPLES = (
     'sa-spool edit qd0 --in 2h --timeout 30m --description "the long suite"',
 )
 _SHARED = (
-    *("--type", "--description", "--priority", "--in", "--at", "--timeout", "--silence-timeout"),
+    *("--type", "--description", "--priority", "--in", "--at", "--cron", "--timeout", "--silence-timeout"),
     *("--retries", "--backoff", "--model", "--budget", "--estimate", "--notify", "--label"),
 )
 OPTIONS = (
@@ -37,9 +37,11 @@ def run(words: list[str]) -> int:
     if not values:
         raise UsageError("edit: say what to change, such as --priority 9; `sa-spool edit --help` shows what may be")
     spool, task_id = place.with_task(rest[0])
-    editing.edit(spool, task_id, submit.wishes(values, "edit"), via="shell")
+    changes = submit.wishes(values, "edit")
+    job = editing.edit(spool, task_id, changes, via="shell")
     if as_json:
         print(jsonio.dumps(view.status(spool, task_id)))
     else:
         print(f"{task_id} is changed")
+        submit.say_start(task_id, values, job)
     return 0

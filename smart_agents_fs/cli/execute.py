@@ -43,6 +43,10 @@ def run(words: list[str]) -> int:
     values, rest = parse(words, OPTIONS, "execute")
     settings = settings_module.load()
     background = in_background(settings, values)
+    if values.get("cron") and not background:
+        raise UsageError(
+            "execute: --cron repeats and never ends, so there is no result to wait for; name --async too"
+        )
     spool = layout.open_spool(settings_module.spool_dir(settings))
     task_id = submit.submit(spool, settings, values, rest, verb="execute")
     if background:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from smart_agents_fs import rendering
 from smart_agents_fs.cli import place
 from smart_agents_fs.errors import Refused
-from smart_agents_fs.spool import jsonio, runs, view
+from smart_agents_fs.spool import jsonio, runs, series, store, view
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ def show(spool: Spool, task_id: str, *, as_json: bool, full: bool) -> int:
         if as_json:
             print("null")
             return Refused.exit_code
+        if series.is_waiting(spool, task_id):
+            raise Refused(_repeats(spool, task_id))
         state = view.status(spool, task_id)["state"]
         raise Refused(f"{task_id} has not ended ({state}); `sa-spool wait {task_id}` waits for it")
     if as_json:
@@ -35,6 +37,16 @@ def show(spool: Spool, task_id: str, *, as_json: bool, full: bool) -> int:
         status = view.status(spool, task_id)
         print("\n".join(rendering.result(status, found, attempts(spool, task_id), full=full)))
     return 0 if found["success"] else 1
+
+
+def _repeats(spool: Spool, task_id: str) -> str:
+    newest = series.newest(spool, task_id)
+    if newest is None:
+        return (
+            f"{task_id} has not ended: it repeats, and has not run yet; `sa-spool status {task_id}` says when it will"
+        )
+    state = store.state_of(spool, newest)
+    return f"{task_id} has not ended: it repeats; its newest run is {newest} ({state}); `sa-spool result {newest}`"
 
 
 def attempts(spool: Spool, task_id: str) -> list[dict[str, Any]]:

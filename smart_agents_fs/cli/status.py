@@ -48,6 +48,8 @@ def lines(status: dict[str, Any]) -> list[str]:
     shown = [f"{status['id']}: {quoting.line(status['description'], 200)}", f"Status: {head}"]
     if status["waiting_for"]:
         shown.append(f"Waiting for: {status['waiting_for']}")
+    if status["series"]:
+        shown.append(f"A run of: {status['series']}")
     if status["current_step"]:
         shown.append(f"Current step: {quoting.line(status['current_step'], 200)}")
     if status["estimated_remaining_s"] is not None:

@@ -28,6 +28,7 @@ piped in. Durations are 90, 90s, 5m or 2h. Put -- before text or a program's arg
 """
 EXAMPLES = (
     'sa-spool submit "review the open changes"',
+    "sa-spool submit --cron '0 9 * * 1-5' \"summarize what changed since yesterday\"",
     "sa-spool submit --agent code-reviewer --priority 8 --timeout 30m - < prompt.txt",
     "sa-spool submit --agent command --type build -- make -j4",
 )
@@ -50,7 +51,13 @@ OPTIONS = (
         many=True,
     ),
     Option("--in", "delay", "DURATION", "start no sooner than after 90s, 5m, 2h", duration),
-    Option("--at", "not_before", "TIME", "start no sooner than 2026-12-01T08:00"),
+    Option("--at", "not_before", "TIME", "start no sooner than 2026-12-01T08:00, or 'tomorrow 03:00'"),
+    Option(
+        "--cron",
+        "cron",
+        "EXPR",
+        "repeat: minute, hour, day, month, weekday, as '0 9 * * 1-5', or @daily; with --in or --at from then on",
+    ),
     Option("--timeout", "timeout_s", "DURATION", "end an attempt that runs longer", duration),
     Option(
         "--silence-timeout",
@@ -87,6 +94,8 @@ def run(words: list[str]) -> int:
     """Submit what `words` ask for; prints the id, or with --json the status object."""
     values, rest = parse(words, OPTIONS, "submit")
     settings = settings_module.load()
+    if values.get("wait") and values.get("cron"):
+        raise UsageError("submit: --wait and --cron exclude each other; what repeats never ends")
     if not values.get("wait"):
         submission.check_background(settings)
     spool = layout.open_spool(settings_module.spool_dir(settings))
@@ -111,6 +120,8 @@ def submit(spool: Spool, settings: Settings, values: dict[str, Any], rest: list[
     """Submit a task from option values and remaining words; makes sure that a supervisor works; returns its id."""
     asked = job_from(spool, values, rest, verb)
     task_id = submission.submit(spool, asked, settings, via="shell")
+    if not values.get("json"):
+        say_start(task_id, values, asked)
     limits = fields.not_enforced(asked)
     if limits:
         print(
@@ -122,6 +133,16 @@ def submit(spool: Spool, settings: Settings, values: dict[str, Any], rest: list[
     except (OSError, SmartAgentsError) as error:  # the task is accepted all the same, and its id is to be told
         print(f"sa-spool: {task_id} waits: no supervisor could be started: {error}", file=sys.stderr)
     return task_id
+
+
+def say_start(task_id: str, values: dict[str, Any], asked: dict[str, Any]) -> None:
+    """Say on stderr when a task starts that was given words or a cron expression."""
+    if "not_before" in values or "cron" in values:
+        from smart_agents_fs.cli import when
+
+        told = when.told(values, asked)
+        if told:
+            print(f"sa-spool: {task_id} {told}", file=sys.stderr)
 
 
 def job_from(spool: Spool, values: dict[str, Any], rest: list[str], verb: str) -> dict[str, Any]:
@@ -156,8 +177,10 @@ def job_from(spool: Spool, values: dict[str, Any], rest: list[str], verb: str) -
 def wishes(values: dict[str, Any], verb: str) -> dict[str, Any]:
     """The job fields that option values ask for, but for what is to be done: those that `edit` may change too."""
     asked = {name: value for name, value in values.items() if name not in _ELSEWHERE}
-    if "delay" in values or "not_before" in values:
-        asked["not_before"] = _start(values, verb)
+    if "delay" in values or "not_before" in values or "cron" in values:
+        from smart_agents_fs.cli import when
+
+        asked |= when.fields(values, verb)
     if "retries" in values or "backoff" in values:
         asked["retries"] = {"max": values.get("retries"), "backoff_s": values.get("backoff")}
     if "notify" in values:
@@ -170,7 +193,18 @@ def wishes(values: dict[str, Any], verb: str) -> dict[str, Any]:
 #: option values that are not job fields as they stand
 _ELSEWHERE = frozenset(
     (
-        *("depends_on", "after_any", "delay", "not_before", "retries", "backoff", "notify", "labels", "input"),
+        *(
+            "depends_on",
+            "after_any",
+            "delay",
+            "not_before",
+            "cron",
+            "retries",
+            "backoff",
+            "notify",
+            "labels",
+            "input",
+        ),
         *("once_per_prompt", "background", "wait", "json"),
     )
 )
@@ -190,20 +224,6 @@ def _prompt(rest: list[str], verb: str) -> str:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InvalidJob(f"the prompt is not UTF-8 at byte {error.start}") from None
-
-
-def _start(values: dict[str, Any], verb: str) -> str:
-    import time
-
-    from smart_agents_fs.spool import clock
-
-    if "delay" in values:
-        if "not_before" in values:
-            raise UsageError(f"{verb}: --in and --at exclude each other; name one")
-        return clock.stamp(time.time() + values["delay"])
-    if not clock.is_time(values["not_before"]):
-        raise UsageError(f"{verb}: --at {values['not_before']!r} is no time; write 2026-12-01T08:00, or use --in 90m")
-    return clock.stamp(clock.parse(values["not_before"]))
 
 
 def _input(text: str, verb: str) -> Any:

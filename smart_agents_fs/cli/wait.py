@@ -8,7 +8,7 @@ import time
 
 from smart_agents_fs import rendering, starter
 from smart_agents_fs.errors import Refused, SmartAgentsError, TaskNotFound, TimedOut
-from smart_agents_fs.spool import ids, jsonio, layout, quoting, store, view
+from smart_agents_fs.spool import ids, jsonio, layout, quoting, series, store, view
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def until_ended(spool: Spool, task_ids: Sequence[str], *, timeout_s: float | Non
     Raises TimedOut, TaskNotFound, and Refused for the task that we are part of.
     """
     _refuse_own(spool, task_ids)
+    _refuse_series(spool, task_ids)
     left = list(dict.fromkeys(task_ids))
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     talk = _Talk(spool)
@@ -119,6 +120,15 @@ def _refuse_own(spool: Spool, task_ids: Sequence[str]) -> None:
             own = store.load(spool, own)[1].get("parent")
         except (TaskNotFound, jsonio.Unreadable):
             return
+
+
+def _refuse_series(spool: Spool, task_ids: Sequence[str]) -> None:
+    """A task that repeats never ends by itself."""
+    for task_id in task_ids:
+        if series.is_waiting(spool, task_id):
+            newest = series.newest(spool, task_id)
+            hint = f"; its newest run is {newest}" if newest else ", and has not run yet"
+            raise Refused(f"{task_id} repeats and never ends{hint}")
 
 
 def _still_going(spool: Spool, left: Sequence[str], timeout_s: float) -> str:

@@ -72,6 +72,10 @@ def take_in(spool: Spool, name: str, settings: Settings) -> Accepted | Later | R
         return None
     try:
         task = Task.from_job(stem if ids.is_id(stem) else ids.draw(), job)
+        if task.cron is not None:
+            from smart_agents_fs.engine import cron  # seldom, and it costs the supervisor memory
+
+            cron.check(task.cron, task.timezone)
         if known and os.path.lexists(spool.run(stem, "result.json")):
             return _already_ended(spool, stem, job)
         if not known:

@@ -16,6 +16,7 @@ from smart_agents_fs import settings as settings_module
 from smart_agents_fs.engine import admission, intake, log, report
 from smart_agents_fs.engine.machine import Snapshot
 from smart_agents_fs.engine.retention import Retention
+from smart_agents_fs.engine.series_keeper import SeriesKeeper
 from smart_agents_fs.engine.turns import StartRunner, Turns
 from smart_agents_fs.engine.waiting import Queue, Waiting, inode_of, listing
 from smart_agents_fs.errors import SmartAgentsError
@@ -44,6 +45,7 @@ class Supervisor:
     started_at: str = field(default_factory=clock.stamp)
     watched: bool = True
     turns: Turns = field(init=False)
+    series: SeriesKeeper = field(init=False)
     _look_again: set[str] = field(default_factory=set)  #: files that may yet become jobs
     _backlog: deque[str] = field(default_factory=deque)  #: files that are to be taken in
     _scan: int = 0
@@ -59,6 +61,7 @@ class Supervisor:
 
     def __post_init__(self) -> None:
         self.turns = Turns(self.spool, self.start_runner, self.load_settings())
+        self.series = SeriesKeeper(self.spool)
         self._retention = Retention(self.spool)
         self._recent = recent.Follower(self.spool)
 
@@ -73,6 +76,8 @@ class Supervisor:
             self._follow_running(now)
         scanned = self._list_what_is_new(now, names)
         self._take_in(now)
+        for name in sorted(self.series.attend(now, self.settings)):
+            self._take_in_one(name, now)
         self.turns.release(None if scanned else ended, now)
         self.turns.start(now)
         self._report(now)
@@ -98,7 +103,7 @@ class Supervisor:
     @property
     def idle(self) -> bool:
         """Whether nothing runs and nothing waits."""
-        return not (self.running or len(self.waiting) or self._unread)
+        return not (self.running or len(self.waiting) or self._unread or self.series.known)
 
     def next_look_s(self, now: float) -> float:
         """Seconds until something can change without an event."""
@@ -108,10 +113,10 @@ class Supervisor:
             return BUSY_S
         if self._look_again or self._unlisted or self.turns.troubled or not self.watched:
             return 1.0
-        start = self.waiting.next_start()
         limit = FOLLOW_S if self.running else RESCAN_S
         limit = REPORT_S if self._unreported or self._recent.behind else limit
-        return limit if start is None else max(0.05, min(limit, start - now))
+        starts = [*self.series.times(), *([] if (start := self.waiting.next_start()) is None else [start])]
+        return max(0.05, min([limit, *[start - now for start in starts if start > now]]))
 
     def why(self, task_id: str) -> str:
         """Why a task waits, in words; empty for one that does not."""
@@ -155,8 +160,9 @@ class Supervisor:
             started_at=self.started_at,
             watched=self.watched,
             running=list(self.running),
-            waiting={item.id: self.turns.why(item) for item in self.waiting.some(report.REASONS)},
-            waiting_count=len(self.waiting) + len(self._backlog),
+            waiting=self.series.reasons()
+            | {item.id: self.turns.why(item) for item in self.waiting.some(report.REASONS)},
+            waiting_count=len(self.waiting) + len(self._backlog) + len(self.series.known),
             machine=self.sample(),
             limits=admission.Limits.from_settings(self.settings),
         )
@@ -184,13 +190,14 @@ class Supervisor:
         self._scan += 1
         new = []
         for name, inode in listing(self.spool):
-            item = self.waiting.get(name[:-5])
+            item = self.waiting.get(name[:-5]) or self.series.known.get(name[:-5])
             if item is not None:
                 item.scan = self._scan
             if item is None or item.inode != inode:
                 new.append(name)
         for task_id in self.waiting.unseen(self._scan):
             self.waiting.drop(task_id)
+        self.series.keep_seen(self._scan)
         self._backlog = deque(sorted(new))
         self._scan_took = time.perf_counter() - begun
         self.turns.search_for_cancels()
@@ -221,10 +228,12 @@ class Supervisor:
             log.say(f"rejected {name}: {found.reason}")
         elif found is not None:
             task = found.task
+            if task.cron is not None:
+                self.waiting.drop(task.id)
+                self.series.take(task, inode)
+                return
             not_before = max(task.not_before or 0.0, runs.not_before(self.spool, task.id))
-            item = Waiting.of(task, not_before=not_before, seen=now, inode=inode)
-            item.scan = self._scan
-            self.turns.put(item, now)
+            self.turns.put(Waiting.of(task, not_before=not_before, seen=now, inode=inode), now)
 
     def _follow_running(self, now: float) -> None:
         """Notice ends, and recover every task whose lock is free: its runner is dead."""

@@ -46,9 +46,12 @@ def tasks(statuses: list[dict[str, Any]], now: float | None = None) -> str:
     return "\n".join(lines)
 
 
-def result(status: dict[str, Any], found: dict[str, Any] | None) -> str:
-    """How a task ended and what its agent answered, or how far it is."""
+def result(status: dict[str, Any], found: dict[str, Any] | None, newest: str | None = None) -> str:
+    """How a task ended and what its agent answered, or how far it is; of a series with its `newest` run."""
     named = f"{status['id']}: {quoting.line(status['description'], 80)}"
+    if found is None and rendering.repeats(status):
+        run = f"Its newest run: /smart-agents:result {newest}" if newest else "It has not run yet."
+        return f"{named}\nIt repeats, and waits for {quoting.line(str(status['waiting_for']), 200)}. {run}"
     if found is None:
         doing = "waits for " + str(status["waiting_for"]) if status["waiting_for"] else "is running"
         step = f" ({rendering.how_far(status)})" if status["state"] == "running" else ""

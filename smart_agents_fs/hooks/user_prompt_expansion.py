@@ -5,7 +5,7 @@ from __future__ import annotations
 from smart_agents_fs import environment, starter
 from smart_agents_fs.errors import Refused, SmartAgentsError, UsageError
 from smart_agents_fs.hooks import answers
-from smart_agents_fs.spool import cancelling, fields, layout, prompts, store, submission, view
+from smart_agents_fs.spool import cancelling, fields, layout, prompts, series, store, submission, view
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _result(call: Call) -> str:
             raise UsageError("name a task: /smart-agents:result ID; /smart-agents:tasks shows them")
         words = [max(ended, key=lambda status: status["completed_at"] or "")["id"]]
     task_id = store.find(spool, words[0])
-    return answers.result(view.status(spool, task_id), view.result(spool, task_id))
+    return answers.result(view.status(spool, task_id), view.result(spool, task_id), series.newest(spool, task_id))
 
 
 def _cancel(call: Call) -> str:

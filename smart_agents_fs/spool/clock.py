@@ -19,6 +19,11 @@ def parse(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
+def local(moment: float) -> str:
+    """`moment` (Unix seconds) on this machine's clock, for a person: `2026-12-01 08:00 CET`."""
+    return time.strftime("%Y-%m-%d %H:%M %Z", time.localtime(moment))
+
+
 def is_time(text: object) -> bool:
     """Whether `text` is a time that `parse` understands."""
     if not isinstance(text, str) or len(text) > 40:

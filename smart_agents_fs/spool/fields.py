@@ -32,8 +32,7 @@ def validate(job: dict[str, Any]) -> None:
         if slip:
             raise InvalidJob(slip)
     _check_work(job)
-    if job.get("cron") is not None:
-        raise InvalidJob("cron is not offered by this version; leave it out and submit again when it is due")
+    _check_series(job)
     if job.get("isolation") not in (None, "none"):
         raise InvalidJob("isolation is not offered by this version; leave it out or say none")
     if job.get("foreground"):
@@ -85,6 +84,16 @@ def _check_work(job: dict[str, Any]) -> None:
         raise InvalidJob("agent command needs argv, the program and its arguments")
     if argv is not None and agent not in (None, "command"):
         raise InvalidJob(f"argv goes with agent command; agent {agent} takes a prompt")
+
+
+def _check_series(job: dict[str, Any]) -> None:
+    """What a task that repeats cannot be as well. Whether its `cron` can be read, `engine/cron.py` tells."""
+    if job.get("cron") is None:
+        return
+    if job.get("depends_on"):
+        raise InvalidJob("cron and depends_on exclude each other; a series waits for its times alone")
+    if job.get("series") is not None:
+        raise InvalidJob("cron and series exclude each other; a run of a series does not repeat itself")
 
 
 def _text(value: Any) -> str:
@@ -181,6 +190,10 @@ _RULES: dict[str, Callable[[Any], str]] = {
     "depends_policy": _one_of(("success", "any")),
     "not_before": _time,
     "cron": _line(200),
+    "timezone": _line(100),
+    "series": lambda value: "" if ids.is_id(value) else "a task id",
+    "due": _time,
+    "missed": _number(0, 1e9, "a whole number, 0 or more", whole=True),
     "timeout_s": _SECONDS,
     "silence_timeout_s": _SECONDS_OR_OFF,
     "retries": _object,

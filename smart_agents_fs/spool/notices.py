@@ -49,7 +49,15 @@ def of_ending(job: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
         "session_id": job.get("session_id"),
         "project_dir": job.get("project_dir"),
         "posted_at": clock.stamp(),
-    }
+    } | (_of_series(job, result) if job.get("series") else {})
+
+
+def _of_series(job: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+    """What the notice of an occurrence says besides: of which series, for when it was meant, what was left out."""
+    due, started = job.get("due"), result.get("started_at")
+    timed = clock.is_time(due) and clock.is_time(started)
+    late = clock.parse(str(started)) - clock.parse(str(due)) if timed else None
+    return {"series": job["series"], "due": due, "late_s": late, "missed": job.get("missed") or 0}
 
 
 def make_mailbox(spool: Spool, mailbox: str) -> None:

@@ -91,6 +91,17 @@ def move_start(spool: Spool, task_id: str, not_before: float) -> None:
         put_back(spool, task_id, attempts_used(spool, task_id), not_before)
 
 
+def note_series(spool: Spool, task_id: str, facts: dict[str, Any]) -> None:
+    """Write, durably, what a series has come to."""
+    record: dict[str, Any] = jsonio.load_or_none(spool.run(task_id, "schedule.json")) or {
+        "format": 1,
+        "attempts": 0,
+        "not_before": clock.stamp(0.0),
+    }
+    text = jsonio.dumps(record | {"series": facts})
+    jsonio.replace(spool.run(task_id, "schedule.json"), text, spool.tmp, durable=True)
+
+
 def _scheduled(spool: Spool, task_id: str, name: str) -> int:
     number = (jsonio.load_or_none(spool.run(task_id, "schedule.json")) or {}).get(name, 0)
     return number if isinstance(number, int) else 0
@@ -100,6 +111,9 @@ def _schedule(spool: Spool, task_id: str, attempts: int, not_before: float, forg
     record: dict[str, Any] = {"format": 1, "attempts": attempts, "not_before": clock.stamp(not_before)}
     if retried:
         record |= {"forgiven": forgiven, "retried": retried}
+    series = (jsonio.load_or_none(spool.run(task_id, "schedule.json")) or {}).get("series")
+    if series is not None:
+        record["series"] = series
     jsonio.replace(spool.run(task_id, "schedule.json"), jsonio.dumps(record), spool.tmp, durable=True)
 
 

@@ -29,6 +29,8 @@ def submit(spool: Spool, job: dict[str, Any], *, durable: bool) -> str:
             raise InvalidJob(f"{other} depends on itself")
         if state_of(spool, other) is None:
             raise InvalidJob(f"it depends on {other}, which does not exist; `sa-spool list --all` shows every id")
+        if (jsonio.load_or_none(spool.job(layout.PENDING, other)) or {}).get("cron"):
+            raise InvalidJob(f"it depends on {other}, which repeats and never ends; name one of its runs")
     job = {**job, "created_at": job.get("created_at") or clock.stamp()}  # ours needs no check, which costs an import
     text = _text_of(job)
     task_id = ""

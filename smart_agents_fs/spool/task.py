@@ -41,6 +41,8 @@ class Task:
     depends_on: tuple[str, ...]
     depends_policy: DependsPolicy
     not_before: float | None
+    cron: str | None
+    timezone: str
     timeout_s: float | None
     silence_timeout_s: float | None
     retries: Retries
@@ -80,6 +82,8 @@ class Task:
             depends_on=tuple(given.get("depends_on", ())),
             depends_policy=DependsPolicy(given.get("depends_policy", "success")),
             not_before=clock.parse(given["not_before"]) if "not_before" in given else None,
+            cron=given.get("cron"),
+            timezone=given.get("timezone", ""),
             timeout_s=given.get("timeout_s"),
             silence_timeout_s=given.get("silence_timeout_s"),
             retries=Retries(**{name: value for name, value in retries.items() if name in Retries.__slots__}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smart_agents_fs.spool import quoting
+from smart_agents_fs.spool import clock, quoting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 BUDGET = 1900  #: characters the model is told in one turn; the client shows it a file instead of much longer text
+LATE_S = 60.0  #: by which an occurrence of a series may start later than it was due without a word about it
 MARKS = {"succeeded": "✅", "cancelled": "⏹", "timed_out": "⏱"}
 ENDINGS = {
     "succeeded": "succeeded",
@@ -96,4 +97,19 @@ def _fact(notice: dict[str, Any]) -> str:
     changed = f", {files} file{'s' if files != 1 else ''} changed" if files else ""
     described = quoting.neutral(quoting.line(str(notice.get("description") or ""), 80))
     ending = ENDINGS.get(notice["outcome"], "ended")
-    return f"“{described}” {ending}{' after ' + took if took else ''}{changed}"
+    return f"“{described}” {ending}{' after ' + took if took else ''}{changed}{_lateness(notice)}"
+
+
+def _lateness(notice: dict[str, Any]) -> str:
+    """Of an occurrence that started late, or before which others were left out: for when it was meant."""
+    late, missed, due = notice.get("late_s"), notice.get("missed"), notice.get("due")
+    late = late if isinstance(late, (int, float)) else 0.0
+    missed = missed if isinstance(missed, int) else 0
+    if not clock.is_time(due) or (late < LATE_S and not missed):
+        return ""
+    said = f"; it was due at {clock.local(clock.parse(str(due)))}"
+    if late >= LATE_S:
+        said += f" and started {duration(late)} late"
+    if missed:
+        said += f", {missed} earlier run{'s were' if missed != 1 else ' was'} skipped"
+    return said

@@ -68,6 +68,8 @@ def describe(spool: Spool, task_id: str, state: str, job: dict[str, Any]) -> dic
         "session_id": job.get("session_id"),
         "labels": job.get("labels") or {},
         "depends_on": job.get("depends_on") or [],
+        "series": job.get("series"),
+        "cron": job.get("cron"),
         "error": result.get("error"),
     }
 
