@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 from pathlib import Path
 
@@ -34,7 +35,10 @@ def test_a_waiting_task_is_cancelled_without_any_supervisor(sa: Program) -> None
     assert store.state_of(sa.spool, task_id) == "cancelled"
     found = sa.json("result", task_id, code=1)
     assert (found["outcome"], found["error"]["kind"]) == ("cancelled", "cancelled")
-    assert found["error"]["message"] == f"cancelled via shell by uid {os.geteuid()}: changed my mind"
+    assert (
+        found["error"]["message"]
+        == f"cancelled via shell by {pwd.getpwuid(os.geteuid()).pw_name} (uid {os.geteuid()}): changed my mind"
+    )
     assert not os.path.exists(sa.spool.supervisor("status.json"))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from stepping import HeldRunners, finish, result, state, submit, supervisor
 from waiting import wait_until
 
-from smart_agents_fs.engine import tree
+from smart_agents_fs.engine import daemon, sweep, tree
 from smart_agents_fs.engine.agents.base import Report
 from smart_agents_fs.engine.attempt_end import end_record
 from smart_agents_fs.spool import ending, jsonio, layout, process, store
@@ -45,8 +45,9 @@ def test_what_outlives_a_runner_that_died_after_its_end_record_is_ended(spool: S
         assert state(spool, task) == "completed"
         assert tree.with_token(TOKEN) == {}
     finally:
-        tree.end_with_token(TOKEN)
-    assert not process.exists(left)
+        sweep.end_marked(TOKEN, ())
+    assert process.start_ticks(left) is None
+    daemon.reap()
 
 
 def test_a_started_attempt_whose_claim_a_power_cut_took_is_not_started_again(spool: Spool) -> None:

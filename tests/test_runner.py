@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import signal
 import time
 from pathlib import Path
@@ -133,7 +134,10 @@ def test_a_running_task_is_cancelled_on_request_and_says_who_asked(spool: Spool,
     end(stepped, spool, task)
     assert state(spool, task) == "cancelled"
     message = result(spool, task)["error"]["message"]
-    assert message == f"cancelled via test by uid {os.geteuid()}: no longer needed"
+    assert (
+        message
+        == f"cancelled via test by {pwd.getpwuid(os.geteuid()).pw_name} (uid {os.geteuid()}): no longer needed"
+    )
 
 
 ESCAPES = {

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from stepping import HeldRunners, finish, result, state, submit, supervisor
 
-from smart_agents_fs.engine.supervisor import FALSE_STARTS, RESCAN_S
+from smart_agents_fs.engine.recovery import FALSE_STARTS
+from smart_agents_fs.engine.supervisor import RESCAN_S
 from smart_agents_fs.spool import clock, runs, tasklock, view
 from smart_agents_fs.spool.layout import Spool
 

@@ -26,7 +26,6 @@ from smart_agents_fs.spool.words import DependsPolicy, TaskType
 
 RESCAN_S = 15.0  #: between two listings that trust no event
 BUSY_S = 0.05  #: until a lock that was busy is tried again: no event tells when it is let go
-FALSE_STARTS = 5  #: claims of one task whose runner died before its first record, before we give up
 
 StartRunner = Callable[[Spool, str, int, TaskLock], None]
 
@@ -48,7 +47,6 @@ class Supervisor:
     _scanned: float = -RESCAN_S
     _mtime: int = 0
     _busy: bool = False
-    _false_starts: dict[str, int] = field(default_factory=dict)
     _retention: Retention = field(init=False)
 
     def __post_init__(self) -> None:
@@ -180,15 +178,10 @@ class Supervisor:
                 log.say(f"cannot recover {task_id} yet: {error}")
 
     def _recover(self, task_id: str) -> None:
-        started = os.path.lexists(
-            self.spool.attempt(task_id, runs.current_attempt(self.spool, task_id), "attempt.json")
-        )
         state = recovery.recover(self.spool, task_id, self.settings)
         self.running.pop(task_id, None)
         log.say(f"recovered {task_id}: {state}")
         if state == layout.PENDING:
-            if not started:
-                self._false_starts[task_id] = self._false_starts.get(task_id, 0) + 1
             self._look_at_again(task_id)
 
     def _look_at_again(self, task_id: str) -> None:
@@ -226,15 +219,12 @@ class Supervisor:
         return admission.admits(item.task.type, list(self.running.values()), limits).reason
 
     def _ended_while_waiting(self, item: Waiting) -> bool:
-        """End a task that was cancelled, whose dependency failed, or whose runner cannot start."""
+        """End a task that was cancelled, or whose dependency failed."""
         task = item.task
         outcome, kind, message = "", "", ""
         request = runs.cancel_requested(self.spool, task.id)
         if request is not None:
             outcome, kind, message = "cancelled", "cancelled", ending.cancel_message(request)
-        elif self._false_starts.get(task.id, 0) >= FALSE_STARTS:
-            message = f"its runner died {FALSE_STARTS} times before it began; {self.spool.supervisor('log')} says why"
-            outcome, kind = "failed", "runner"
         elif task.depends_policy is DependsPolicy.SUCCESS:
             for other in task.depends_on:
                 state = store.state_of(self.spool, other)
@@ -251,7 +241,6 @@ class Supervisor:
             if os.path.lexists(self.spool.job(layout.PENDING, task.id)):
                 job = jsonio.load_or_none(self.spool.job(layout.PENDING, task.id)) or {}
                 ending.end_unrun(self.spool, task.id, job, outcome, kind, message)
-            self._false_starts.pop(task.id, None)  # a retry by hand begins anew
         return True
 
     def _claim(self, item: Waiting) -> bool:
