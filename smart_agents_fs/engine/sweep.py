@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 PATIENCE_S = 3.0  #: for what no signal seems to end
-_HOPS = 200
+LONGEST_S = 30.0  #: for others that take the place of what was killed
 
 
 class Left:
@@ -49,11 +49,7 @@ def end_descendants(
         found = tree.below([os.getpid()], but=but)
         return None if not found and set(tree.children()) <= set(but) else found
 
-    def strike(found: dict[int, int]) -> None:
-        stop_and_kill(found)
-        _kill_children(but, reap)
-
-    left = _until_none(find, strike)
+    left = _until_none(find)
     # A child that shows nowhere else is one all the same.
     return [Left(pid) for pid in sorted({*left, *tree.children()} - set(but))] if left is not None else []
 
@@ -70,7 +66,7 @@ def end_marked(token: str, logs: Collection[str]) -> list[Left]:
         # One look can miss a process that was being started; it has not started another in time for the next.
         return None if misses == 2 else found
 
-    return [Left(pid) for pid in sorted(_until_none(find, stop_and_kill) or ())]
+    return [Left(pid) for pid in sorted(_until_none(find) or ())]
 
 
 def stop_and_kill(found: dict[int, int]) -> None:
@@ -87,33 +83,20 @@ def noted(end: dict[str, Any], left: Collection[Left]) -> dict[str, Any]:
     return end | {"left_processes": [each.pid for each in left], "left_behind": [each.words for each in left]}
 
 
-def _until_none(
-    find: Callable[[], dict[int, int] | None], strike: Callable[[dict[int, int]], None]
-) -> dict[int, int] | None:
-    """Strike at what `find` finds until that is None, and all is over; or for `PATIENCE_S`, and what is left then."""
-    deadline = time.monotonic() + PATIENCE_S
+def _until_none(find: Callable[[], dict[int, int] | None]) -> dict[int, int] | None:
+    """Stop and kill what `find` finds until that is None, and all is over; returns what does not end otherwise."""
+    begun = newest = time.monotonic()
+    since: dict[tuple[int, int], float] = {}
     pause = 0.001
     while True:
         found = find()
-        if found is None or time.monotonic() >= deadline:
+        if found is None:
+            return None
+        now = time.monotonic()
+        since = {each: since.get(each, now) for each in found.items()}
+        newest = max(since.values(), default=newest)  # nothing found: a child that cannot be seen
+        if now - newest >= PATIENCE_S or now - begun >= LONGEST_S:
             return found
-        strike(found)
+        stop_and_kill(found)
         time.sleep(pause)
         pause = min(0.05, pause * 2)
-
-
-def _kill_children(spared: Collection[int], reap: Callable[[], bool]) -> None:
-    """Kill what has just become our child, at once: a process that forks and ends all the time is gone after a look
-    at the whole table. No other process can have the pid of a child that we have not collected.
-    """
-    for _ in range(_HOPS):
-        if not reap():
-            return
-        new = [pid for pid in tree.children() if pid not in spared]
-        for pid in new:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except OSError:
-                continue
-        if not new:
-            return
