@@ -14,7 +14,7 @@ from conftest import Program
 from waiting import wait_until
 
 from smart_agents_fs.engine import tree
-from smart_agents_fs.spool import jsonio, process, runs, store, tasklock
+from smart_agents_fs.spool import jsonio, runs, store, tasklock
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is a subreaper")
 STANDING = len(escapes.NINE) + 3  #: at least that many of NINE and MORE: not every system gives us a namespace
@@ -53,9 +53,10 @@ def kill_runner(sa: Program, task: str) -> None:
 
 
 def kill_supervisor(sa: Program) -> None:
-    known = jsonio.load(sa.spool.supervisor("status.json"))["supervisor"]
-    kill(known)
-    wait_until(lambda: not process.alive(known), "the supervisor did not die")
+    lock = sa.spool.supervisor("lock")
+    (pid,) = tree.lock_holders(lock)
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not tasklock.is_held(lock), "the supervisor did not die")
 
 
 def ended(sa: Program, task: str, outcome: str) -> None:
@@ -119,6 +120,62 @@ def test_nothing_outlives_the_recovery_after_runner_and_supervisor_were_killed(s
     sa.submit("true")  # and with it comes a new supervisor
     ended(sa, task, "lost")
     assert escapes.survivors(mark) == []
+
+
+SUICIDE = """
+import os, signal
+from smart_agents_fs.engine import tree
+open("starts", "a").write("start\\n")
+for pid in [*tree.lock_holders(os.environ["SA_SPOOL_DIR"] + "/supervisor/lock"), os.getppid()]:
+    os.kill(pid, signal.SIGKILL)
+signal.pause()
+"""
+
+
+def test_a_task_that_kills_its_runner_and_its_supervisor_stops_after_its_attempts(sa: Program) -> None:
+    """Each attempt is counted before it starts, so that it counts whatever it does to those who count."""
+    task = sa.submit(sys.executable, "-c", SUICIDE, options=("--retries", "2", "--backoff", "0"))
+    starts = sa.cwd / "starts"
+    for number in (1, 2, 3):
+        wait_until(lambda: starts.exists() and starts.read_text() == "start\n" * number, "it did not start")  # noqa: B023
+        wait_until(lambda: not tasklock.is_held(sa.spool.supervisor("lock")), "the supervisor was not killed")
+        sa.submit("true")  # and with it comes the next supervisor
+    ended(sa, task, "lost")
+    assert starts.read_text() == "start\n" * 3
+    assert jsonio.load(sa.spool.run(task, "result.json"))["attempt"] == 3
+
+
+def test_a_supervisor_that_an_agent_started_outlives_that_agent_with_its_tasks(sa: Program) -> None:
+    work = "echo begun; until [ -e go ]; do sleep 0.05; done"
+    submit = f"{sys.executable} -m smart_agents_fs submit --agent command -- sh -c"
+    first = sa.submit("sh", "-c", f"until [ -e alone ]; do sleep 0.02; done; exec {submit} '{work}'")
+    sa.reach(first, "running")
+    kill_supervisor(sa)
+    (sa.cwd / "alone").touch()
+    ended(sa, first, "succeeded")  # it submits, and is over before the new supervisor has begun
+    (other,) = jsonio.load(sa.spool.run(first, "result.json"))["output"].split()
+    sa.reach(other, "running")
+    sa.let_go()
+    ended(sa, other, "succeeded")
+
+
+def test_a_task_outlives_the_agent_that_started_its_supervisor_and_that_one_too(sa: Program) -> None:
+    work = "echo begun; until [ -e go ]; do sleep 0.05; done"
+    submit = f"{sys.executable} -m smart_agents_fs submit --agent command -- sh -c"
+    script = f"until [ -e alone ]; do sleep 0.02; done; {submit} '{work}'; until [ -e end ]; do sleep 0.02; done"
+    first = sa.submit("sh", "-c", script)
+    sa.reach(first, "running")
+    kill_supervisor(sa)
+    (sa.cwd / "alone").touch()
+    wait_until(lambda: len(store.ids_in(sa.spool, "running")) == 2, "the other task never ran")
+    (other,) = set(store.ids_in(sa.spool, "running")) - {first}
+    log = sa.spool.attempt(other, 1, "stdout.log")
+    wait_until(lambda: runs.size_of(log) > 0, "the other task never began")
+    kill_supervisor(sa)
+    (sa.cwd / "end").touch()
+    ended(sa, first, "succeeded")
+    sa.let_go()
+    ended(sa, other, "succeeded")
 
 
 @pytest.mark.parametrize("way", escapes.MOVING)
