@@ -7,17 +7,18 @@ else works on the task. Never a second attempt while anything of the first is al
 from __future__ import annotations
 
 import os
+import signal
 import time
 from typing import Any
 
-from smart_agents_fs.engine import sweep
+from smart_agents_fs.engine import sweep, tree
 from smart_agents_fs.engine.agents import agent_for
 from smart_agents_fs.engine.agents.base import Report
 from smart_agents_fs.engine.attempt_end import end_record
 from smart_agents_fs.engine.orphans import ORPHANS
 from smart_agents_fs.errors import SmartAgentsError, SpoolUnusable
 from smart_agents_fs.settings import Settings
-from smart_agents_fs.spool import audit, clock, ending, jsonio, layout, process, runs, store
+from smart_agents_fs.spool import audit, clock, ending, jsonio, layout, process, runs, store, tasklock
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.task import Task
 from smart_agents_fs.spool.words import Outcome
@@ -45,6 +46,22 @@ def recover(spool: Spool, task_id: str, settings: Settings) -> str:
     end = sweep.noted(end, left)
     audit.note(spool, "recover", task_id, attempt=attempt, outcome=end["outcome"])
     return ending.finish(spool, task_id, job, end, settings)
+
+
+def recover_if_dead(spool: Spool, task_id: str, settings: Settings) -> None:
+    """Recover a task in `running/` whose runner is dead, for a caller who holds no lock; nothing while it lives."""
+    lock = tasklock.take(spool, task_id)
+    if lock is not None:
+        with lock:
+            recover(spool, task_id, settings)
+
+
+def wake_runner(spool: Spool, task_id: str) -> None:
+    """Let the runner of a task go on when somebody has stopped it; it could not hear of anything else."""
+    path = spool.attempt(task_id, runs.current_attempt(spool, task_id), "attempt.json")
+    runner = (jsonio.load_or_none(path) or {}).get("runner")
+    if runner is not None and process.alive(runner):
+        tree.send(runner["pid"], runner["start_ticks"], signal.SIGCONT)
 
 
 def was_started(spool: Spool, task_id: str) -> bool:

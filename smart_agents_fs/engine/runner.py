@@ -78,6 +78,9 @@ class Runner:
         except AgentUnavailable as error:
             self._record_start(None, durable=self.durable)
             return self._end(self._refused(error), None, ())
+        request = runs.cancel_requested(self.spool, self.task_id)
+        if request is not None:  # while it was being claimed
+            return self._end(self._cancelled(request), None, launch.not_enforced)
         self._record_start(launch, durable=self.durable and not agent.repeatable)
         tree.adopt_orphans()
         reader = agent.reader(self.task, cwd)
@@ -288,6 +291,9 @@ class Runner:
 
     def _refused(self, error: AgentUnavailable) -> Report:
         return Report(outcome=Outcome.FAILED, error=(error.kind, str(error)))
+
+    def _cancelled(self, request: dict[str, Any]) -> Report:
+        return Report(outcome=Outcome.CANCELLED, error=("cancelled", ending.cancel_message(request)))
 
     def _end(
         self,
