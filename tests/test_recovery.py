@@ -7,10 +7,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from stepping import HeldRunners, finish, result, state, submit, supervisor
 from waiting import wait_until
 
-from smart_agents_fs.engine import daemon, sweep, tree
+from smart_agents_fs.engine import daemon, recovery, sweep, tree
 from smart_agents_fs.engine.agents.base import Report
 from smart_agents_fs.engine.attempt_end import end_record
 from smart_agents_fs.spool import ending, jsonio, layout, process, store
@@ -51,7 +52,10 @@ def test_what_outlives_a_runner_that_died_after_its_end_record_is_ended(spool: S
     daemon.reap()
 
 
-def test_a_lock_that_somebody_removed_does_not_make_a_living_runner_dead(spool: Spool) -> None:
+def test_a_lock_that_somebody_removed_does_not_make_a_living_runner_dead(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "DEATH_S", 0.1)
     task = submit(spool)
     store.move(spool, task, layout.PENDING, layout.RUNNING)
     begin(spool, task, runner=process.identity(os.getpid()))

@@ -128,8 +128,17 @@ def _end_lost(
 
 def _report(spool: Spool, task_id: str, job: dict[str, Any], attempt: int, settings: Settings) -> Report:
     """What the agent's own log proves; otherwise cancelled if that was asked for, else lost."""
+    proved = _proved(spool, task_id, job, attempt, settings)
+    if proved is not None:
+        return proved
+    request = runs.cancel_requested(spool, task_id)
+    if request is not None:
+        return Report(outcome=Outcome.CANCELLED, error=("cancelled", ending.cancel_message(request)))
     message = "its runner died before the agent was done; what the agent did is unknown; look at `sa-spool logs`"
-    report = Report(outcome=Outcome.LOST, error=("lost", message))
+    return Report(outcome=Outcome.LOST, error=("lost", message))
+
+
+def _proved(spool: Spool, task_id: str, job: dict[str, Any], attempt: int, settings: Settings) -> Report | None:
     try:
         task = Task.from_job(task_id, job)
         cwd = task.cwd or task.project_dir or os.path.expanduser("~")
@@ -138,10 +147,7 @@ def _report(spool: Spool, task_id: str, job: dict[str, Any], attempt: int, setti
             while data := log.read(1 << 20):
                 reader.feed(data)
     except (OSError, SmartAgentsError):
-        return report
-    if reader.finished:
-        return reader.report(None, runs.tail(spool.attempt(task_id, attempt, "stderr.log"), 8192))
-    request = runs.cancel_requested(spool, task_id)
-    if request is not None:
-        return Report(outcome=Outcome.CANCELLED, error=("cancelled", ending.cancel_message(request)))
-    return report
+        return None
+    if not reader.finished:
+        return None
+    return reader.report(None, runs.tail(spool.attempt(task_id, attempt, "stderr.log"), 8192))
