@@ -99,6 +99,12 @@ def _status(words: list[str]) -> int:
     return status.run(words)
 
 
+def _cancel(words: list[str]) -> int:
+    from smart_agents_fs.cli import cancel
+
+    return cancel.run(words)
+
+
 def _retry(words: list[str]) -> int:
     from smart_agents_fs.cli import retry
 
@@ -179,6 +185,7 @@ _FAST: dict[str, Callable[[list[str]], int]] = {
     "submit": _submit,
     "execute": _execute,
     "status": _status,
+    "cancel": _cancel,
     "retry": _retry,
     "edit": _edit,
     "pause": _pause,

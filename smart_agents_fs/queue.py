@@ -108,7 +108,8 @@ class BackgroundTaskQueue:
         """
         task_id = _find(self.spool, task_id)
         state = cancelling.cancel(self.spool, task_id, via="python", why=reason)
-        if state not in layout.ENDED and not tasklock.is_held(self.spool.run(task_id, "lock")):
+        lock = self.spool.run(task_id, "lock")
+        if state == State.PENDING or (state == State.RUNNING and not tasklock.is_held(lock)):
             with suppress(OSError, SmartAgentsError):  # its runner is dead; recovery brings it to its end
                 starter.ensure_supervisor(self.spool)
         return state not in layout.ENDED or state == State.CANCELLED

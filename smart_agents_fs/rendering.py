@@ -67,6 +67,7 @@ def result(
     ]
     if found["error"]:
         lines.append(f"Reason: {quoting.line(str(found['error'].get('message')), 2000)}")
+    lines += left_behind(found)
     facts = list(_facts(metrics))
     if facts:
         lines.append(" · ".join(facts))
@@ -77,6 +78,14 @@ def result(
     if answer:
         lines += ["", *([answer] if full else cut(answer, status["id"], OUTPUT))]
     return lines
+
+
+def left_behind(found: dict[str, Any]) -> list[str]:
+    """A line for each process of the task that could not be ended."""
+    return [
+        f"Still running, and could not be ended: {quoting.line(str(words), 200)}"
+        for words in found.get("left_behind") or ()
+    ]
 
 
 def output(value: Any) -> str:

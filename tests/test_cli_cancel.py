@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pwd
 import signal
 from pathlib import Path
 
 from conftest import Program
+from stepping import finish, submit
 from waiting import wait_until
 
-from smart_agents_fs.engine import tree
-from smart_agents_fs.spool import cancelling, jsonio, layout, store, tasklock
+from smart_agents_fs.engine import daemon, tree
+from smart_agents_fs.spool import cancelling, jsonio, layout, pausing, store, tasklock
 from smart_agents_fs.spool.layout import Spool
 
 LATER = "2099-01-01T00:00:00Z"
@@ -34,7 +37,10 @@ def test_a_waiting_task_is_cancelled_without_any_supervisor(sa: Program) -> None
     assert store.state_of(sa.spool, task_id) == "cancelled"
     found = sa.json("result", task_id, code=1)
     assert (found["outcome"], found["error"]["kind"]) == ("cancelled", "cancelled")
-    assert found["error"]["message"] == f"cancelled via shell by uid {os.geteuid()}: changed my mind"
+    assert (
+        found["error"]["message"]
+        == f"cancelled via shell by {pwd.getpwuid(os.geteuid()).pw_name} (uid {os.geteuid()}): changed my mind"
+    )
     assert not os.path.exists(sa.spool.supervisor("status.json"))
 
 
@@ -59,6 +65,53 @@ def test_a_task_whose_runner_died_is_cancelled_by_recovery(sa: Program) -> None:
     kill_runner(sa.spool, task_id)
     assert store.state_of(sa.spool, task_id) == "running"
     assert sa("cancel", task_id).stdout == f"{task_id} is cancelled\n"
+
+
+def test_a_task_whose_runner_died_is_cancelled_where_no_supervisor_can_start(sa: Program) -> None:
+    task_id = sa.held()
+    sa("stop")
+    kill_runner(sa.spool, task_id)
+    with open(sa.spool.supervisor("starting"), "w") as starting:  # as while the environment is being built
+        fcntl.flock(starting, fcntl.LOCK_EX)
+        assert sa("cancel", task_id).stdout == f"{task_id} is cancelled\n"
+    assert not tasklock.is_held(sa.spool.supervisor("lock"))
+
+
+def test_a_task_whose_runner_somebody_stopped_is_cancelled(sa: Program) -> None:
+    task_id = sa.held()
+    runner = jsonio.load(sa.spool.attempt(task_id, 1, "attempt.json"))["runner"]
+    assert tree.send(runner["pid"], runner["start_ticks"], signal.SIGSTOP)
+    assert sa("cancel", task_id).stdout == f"{task_id} is cancelled\n"
+
+
+def test_a_task_that_is_cancelled_while_it_is_claimed_never_begins(spool: Spool, tmp_path: Path) -> None:
+    task_id = submit(spool, argv=["touch", str(tmp_path / "begun")])
+
+    def start(spool: Spool, task_id: str, attempt: int, lock: tasklock.TaskLock) -> None:
+        assert cancelling.cancel(spool, task_id, via="test") == "running"
+        daemon.start_runner(spool, task_id, attempt, lock)
+
+    finish(spool, start)
+    assert store.state_of(spool, task_id) == "cancelled"
+    assert not (tmp_path / "begun").exists()
+
+
+def test_a_paused_task_is_cancelled_and_leaves_no_pause(sa: Program) -> None:
+    task_id = waiting_task(sa.spool)
+    sa("pause", task_id)
+    sa("cancel", task_id)
+    assert store.state_of(sa.spool, task_id) == "cancelled"
+    assert pausing.names(sa.spool) == frozenset()
+
+
+def test_a_cancel_from_within_a_task_says_which(sa: Program) -> None:
+    task_id = waiting_task(sa.spool)
+    sa("cancel", task_id, SA_TASK_ID="task_0000000001")
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    said = f"cancelled via shell in task_0000000001 by {user} (uid {os.geteuid()})"
+    assert sa.json("result", task_id, code=1)["error"]["message"] == said
+    (mailbox,) = os.listdir(sa.spool.directory("notices"))
+    assert jsonio.load(f"{sa.spool.mailbox(mailbox, 'new')}/{task_id}.e0.json")["error"] == said
 
 
 def test_a_task_that_waits_for_its_next_attempt_is_cancelled(sa: Program) -> None:

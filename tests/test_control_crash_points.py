@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import history
 import pytest
-from stepping import finish, result, state, submit
+from stepping import finish, result, state, submit, supervisor
 from test_crash_points import Injected, each_step
 from test_retry import told
 
-from smart_agents_fs.spool import jsonio, pausing, retrying, runs
+from smart_agents_fs.spool import cancelling, jsonio, pausing, process, retrying, runs, store
 from smart_agents_fs.spool.layout import Spool
 
 LATER = "2199-01-01T00:00:00Z"
@@ -114,6 +116,69 @@ def test_a_cancel_of_a_waiting_task_killed_at_any_step_is_finished_by_the_next(
     assert died >= 10
     assert states == {"completed", "cancelled"}
     assert history.problems(spool, lines) == []
+
+
+def test_a_cancel_of_a_paused_task_between_two_attempts_killed_at_any_step_is_finished_by_the_next(
+    spool: Spool, verb: Verb
+) -> None:
+    asked: set[bool] = set()
+
+    def cancel(step: int) -> bool:
+        task = submit(spool, retries={"max": 3})
+        runs.put_back(spool, task, 1, time.time() + 3600)
+        pausing.pause_task(spool, task, via="test")
+        lived = verb(step, "cancel", task)
+        asked.add(runs.cancel_requested(spool, task) is not None)
+        assert (state(spool, task) == "cancelled") or not lived
+        assert cancelling.cancel(spool, task, via="test") == "cancelled"
+        finish(spool)
+        assert (state(spool, task), told(spool, task)) == ("cancelled", ["e1"])
+        assert pausing.names(spool) == frozenset()
+        return not lived
+
+    assert each_step(cancel) >= 12
+    assert asked == {True, False}
+
+
+def test_a_cancel_of_a_running_task_killed_at_any_step_came_about_or_changed_nothing(
+    spool: Spool, tmp_path: Path, verb: Verb
+) -> None:
+    came_about: list[bool] = []
+    for step in range(1, 12):  # after these it only looks
+        task = submit(spool, argv=["sh", "-c", f"until [ -e {tmp_path}/{step} ]; do sleep 0.02; done"])
+        supervisor(spool).tick(time.time())
+        verb(step, "cancel", task)
+        came_about.append(runs.cancel_requested(spool, task) is not None)
+        if not came_about[-1]:
+            (tmp_path / str(step)).touch()
+        finish(spool)
+        assert state(spool, task) == ("cancelled" if came_about[-1] else "completed")
+        assert told(spool, task) == ["e1"]
+    assert came_about == sorted(came_about)
+    assert set(came_about) == {True, False}
+
+
+def test_a_cancel_of_a_task_whose_runner_is_dead_killed_at_any_step_is_finished_by_the_next(
+    spool: Spool, verb: Verb
+) -> None:
+    outcomes: set[str] = set()
+
+    def cancel(half: int) -> bool:
+        task = submit(spool, retries={"max": 3, "backoff_s": 0})
+        store.move(spool, task, "pending", "running")
+        os.mkdir(spool.attempt(task, 1), 0o700)
+        record = {"format": 1, "attempt": 1, "token": f"token of {task}", "boot_id": process.boot_id()}
+        jsonio.replace(spool.attempt(task, 1, "attempt.json"), jsonio.dumps(record), spool.tmp, durable=True)
+        lived = verb(2 * half, "cancel", task)
+        assert (state(spool, task) == "cancelled") or not lived
+        finish(spool)
+        outcomes.add(result(spool, task)["outcome"])
+        wanted = ("succeeded", ["e2"]) if result(spool, task)["attempt"] == 2 else ("cancelled", ["e1"])
+        assert (result(spool, task)["outcome"], told(spool, task)) == wanted
+        return not lived
+
+    assert each_step(cancel) >= 10
+    assert outcomes == {"succeeded", "cancelled"}
 
 
 def test_an_edit_killed_at_any_step_is_whole_or_changed_nothing(spool: Spool, tmp_path: Path, verb: Verb) -> None:

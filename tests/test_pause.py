@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,16 +24,14 @@ def runners() -> Iterator[HeldRunners]:
     held.let_go()
 
 
-def test_a_paused_spool_starts_nothing_and_says_since_when_and_by_whom(
-    spool: Spool, runners: HeldRunners, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("USER", "ada")
+def test_a_paused_spool_starts_nothing_and_says_since_when_and_by_whom(spool: Spool, runners: HeldRunners) -> None:
     task = submit(spool)
     record, is_new = pausing.pause(spool, "all", via="test")
     assert is_new
     stepped = supervisor(spool, runners)
     stepped.tick(time.time())
-    said = f"the whole spool, paused since {record['since']} by ada; `sa-spool resume` lifts it"
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    said = f"the whole spool, paused since {record['since']} by {user}; `sa-spool resume` lifts it"
     assert (runners.started, stepped.why(task)) == ([], said)
     assert view.status(spool, task)["waiting_for"] == said
 

@@ -11,7 +11,7 @@ import pytest
 from conftest import Program
 from stepping import HeldRunners, finish, result, state, submit, supervisor
 
-from smart_agents_fs.engine.turns import FALSE_STARTS
+from smart_agents_fs.engine.recovery import FALSE_STARTS
 from smart_agents_fs.errors import Refused, TaskNotFound
 from smart_agents_fs.spool import cancelling, jsonio, notices, retrying, runs, tasklock, view
 from smart_agents_fs.spool.layout import Spool

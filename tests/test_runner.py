@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import signal
 import time
 from pathlib import Path
@@ -133,7 +134,32 @@ def test_a_running_task_is_cancelled_on_request_and_says_who_asked(spool: Spool,
     end(stepped, spool, task)
     assert state(spool, task) == "cancelled"
     message = result(spool, task)["error"]["message"]
-    assert message == f"cancelled via test by uid {os.geteuid()}: no longer needed"
+    assert (
+        message
+        == f"cancelled via test by {pwd.getpwuid(os.geteuid()).pw_name} (uid {os.geteuid()}): no longer needed"
+    )
+
+
+def test_a_stopped_agent_is_ended_at_its_limit_and_hears_that_it_is_to_end(spool: Spool, short_grace: None) -> None:
+    script = "trap 'echo asked; exit 3' TERM; echo begun; kill -STOP $$; sleep 60"
+    task = submit(spool, argv=sh(script), timeout_s=0.5)
+    finish(spool)
+    found = result(spool, task)
+    assert (found["outcome"], found["output"]) == ("timed_out", "begun\nasked")
+    assert jsonio.load(spool.attempt(task, 1, "end.json"))["exit_code"] == 3
+
+
+def test_a_runner_that_fails_ends_what_its_agent_started(spool: Spool, tmp_path: Path) -> None:
+    script = f"setsid sleep 60.{os.getpid()} & echo begun; until [ -e {tmp_path}/go ]; do sleep 0.02; done; echo more"
+    task = submit(spool, argv=sh(script))
+    stepped = begin(spool, task)
+    log = Path(spool.attempt(task, 1, "stdout.log"))
+    log.rename(log.with_suffix(".moved"))  # by somebody's hand: the runner cannot read on
+    (tmp_path / "go").touch()
+    wait_until(lambda: not tasklock.is_held(spool.run(task, "lock")), "the runner did not fail")
+    assert _sleepers() == []
+    end(stepped, spool, task)
+    assert state(spool, task) == "failed"
 
 
 ESCAPES = {

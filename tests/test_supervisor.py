@@ -13,9 +13,9 @@ from stepping import HeldRunners, finish, result, state, submit, supervisor
 
 from smart_agents_fs.engine import report
 from smart_agents_fs.engine import supervisor as supervisor_module
+from smart_agents_fs.engine.recovery import FALSE_STARTS
 from smart_agents_fs.engine.supervisor import RESCAN_S
-from smart_agents_fs.engine.turns import FALSE_STARTS
-from smart_agents_fs.spool import clock, runs, tasklock, view
+from smart_agents_fs.spool import clock, jsonio, runs, tasklock, view
 from smart_agents_fs.spool.layout import Spool
 
 
@@ -130,6 +130,27 @@ def test_a_runner_that_can_never_begin_ends_its_task_with_the_reason(spool: Spoo
         runners.let_go()
     assert state(spool, task) == "failed"
     assert "its runner died 5 times before it began" in result(spool, task)["error"]["message"]
+
+
+def test_runners_that_never_begin_are_counted_across_supervisors(spool: Spool, runners: HeldRunners) -> None:
+    task = submit(spool)
+    for _ in range(FALSE_STARTS + 2):
+        supervisor(spool, runners).tick(time.time())
+        runners.let_go()
+    assert runners.started == [task] * FALSE_STARTS
+    assert state(spool, task) == "failed"
+    assert result(spool, task)["error"]["kind"] == "runner"
+
+
+def test_false_starts_that_are_not_in_a_row_are_forgotten(spool: Spool, runners: HeldRunners) -> None:
+    task = submit(spool, argv=["false"], retries={"max": 1, "backoff_s": 0})
+    stepped = supervisor(spool, runners)
+    for _ in range(FALSE_STARTS - 1):
+        stepped.tick(time.time())
+        runners.let_go()
+    finish(spool)
+    assert runs.attempts_made(spool, task) == [1, 2]
+    assert "false_starts" not in jsonio.load(spool.run(task, "schedule.json"))
 
 
 def test_a_task_whose_lock_is_held_for_a_moment_is_tried_again(spool: Spool, runners: HeldRunners) -> None:

@@ -25,7 +25,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from smart_agents_fs import settings as settings_module
-from smart_agents_fs.engine import tree
+from smart_agents_fs.engine import recovery, sweep
 from smart_agents_fs.engine.agents.base import Report
 from smart_agents_fs.engine.attempt_end import end_record
 from smart_agents_fs.engine.machine import Snapshot
@@ -215,7 +215,7 @@ class Life(RuleBasedStateMachine):
     def _some(self, data: Any) -> Attempt:
         return self.attempts[data.draw(strategies.sampled_from(sorted(self.attempts)))]
 
-    def ended_by_recovery(self, token: str) -> list[int]:
+    def ended_by_recovery(self, token: str) -> list[sweep.Left]:
         """What recovery does to the agent of a dead runner."""
         assert token not in self.attempts, "the agent of a living runner was ended"
         self.alive.pop(token, None)
@@ -267,7 +267,6 @@ class Life(RuleBasedStateMachine):
         assert state in layout.ENDED, f"{task} is still {state}"
         result = jsonio.load(self.spool.run(task, "result.json"))
         assert result["success"] == (state == "completed")
-        # Each supervisor dies with its runners here, so none ever sees a runner die before it began.
         assert (result.get("error") or {}).get("kind") != "runner", f"{task} was given up"
         assert self.starts[task] <= 1 + RETRIES, f"{task} was started {self.starts[task]} times"
         retried = (jsonio.load(self.spool.job(state, task)).get("retries") or {}).get("max")
@@ -292,7 +291,7 @@ def torture(examples: int, *, bug: str = "none") -> tuple[list[str], str]:
         sys.addaudithook(POWER.seen)
     living: list[Life] = []
 
-    def ended_by_recovery(token: str) -> list[int]:
+    def ended_by_recovery(token: str, _logs: object) -> list[sweep.Left]:
         return living[0].ended_by_recovery(token)
 
     def draw() -> str:
@@ -316,7 +315,9 @@ def torture(examples: int, *, bug: str = "none") -> tuple[list[str], str]:
     )
     patched: list[AbstractContextManager[Any]] = [
         Planted(bug),
-        mock.patch.object(tree, "end_with_token", ended_by_recovery),
+        mock.patch.object(sweep, "end_marked", ended_by_recovery),
+        # Everything dies at once here, and far more often before a runner has begun than on any machine.
+        mock.patch.object(recovery, "FALSE_STARTS", 1000),
         mock.patch.object(ids, "draw", draw),
         mock.patch.object(os, "fsync", lambda _fd: None),  # noqa: PT008  (no power cuts here)
         mock.patch.object(sys, "stderr", io.StringIO()),

@@ -64,10 +64,12 @@ def no_attempt_number() -> None:
 
 def no_sweep() -> None:
     """Nothing that an agent leaves behind is ended."""
-    from smart_agents_fs.engine import tree
+    from smart_agents_fs.engine import sweep
+    from smart_agents_fs.engine.orphans import Orphans
 
-    tree.end_descendants = list
-    tree.end_with_token = lambda token: []  # noqa: ARG005
+    sweep.end_descendants = lambda *_: []
+    sweep.end_marked = lambda *_: []
+    Orphans.adopt = lambda self: False  # type: ignore[method-assign]  # noqa: ARG005
 
 
 def impatient() -> None:

@@ -1,4 +1,4 @@
-"""`sa-spool cancel ID`: end a task, whatever it is doing, with and without a supervisor."""
+"""`sa-spool cancel ID`: end a task, whatever it is doing, with and without a supervisor. Standard library alone."""
 
 from __future__ import annotations
 
@@ -8,23 +8,42 @@ import time
 from smart_agents_fs import settings as settings_module
 from smart_agents_fs import starter
 from smart_agents_fs.cli import place
-from smart_agents_fs.errors import Refused
-from smart_agents_fs.spool import cancelling, jsonio, layout, tasklock, view
-from smart_agents_fs.spool.layout import Spool
+from smart_agents_fs.cli.words import Option, parse
+from smart_agents_fs.errors import Refused, UsageError
+from smart_agents_fs.spool import cancelling, jsonio, layout, view
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from smart_agents_fs.spool.layout import Spool
+
+HELP = """End a task, whether it waits or runs.
+
+Exit code 0 when it is or becomes cancelled, 5 when it had ended otherwise.
+"""
+EXAMPLES = (
+    "sa-spool cancel task_6b2k9x1qd0",
+    'sa-spool cancel qd0 --reason "wrong branch"',
+)
+OPTIONS = (
+    Option("--reason", "why", "TEXT", "why; it is recorded and told with the ending"),
+    Option("--json", "json", "", "print the task's status object"),
+)
 MARGIN_S = 5.0  #: beyond the agent's grace: for its runner to look, to sweep and to write the end
 _LOOK_S = 0.05
 
 
-def run(*, part: str, why: str = "", as_json: bool = False) -> int:
-    """Cancel the task that `part` names. Raises Refused when it had ended in another way."""
-    spool, task_id = place.with_task(part)
-    state = cancelling.cancel(spool, task_id, via="shell", why=why)
+def run(words: list[str]) -> int:
+    """Cancel the one task that `words` name. Raises Refused when it had ended in another way."""
+    values, rest = parse(words, OPTIONS, "cancel")
+    if len(rest) != 1:
+        raise UsageError("cancel: name one task: sa-spool cancel ID; `sa-spool list` shows them")
+    spool, task_id = place.with_task(rest[0])
+    state = cancelling.cancel(spool, task_id, via="shell", why=values.get("why") or "")
     if state not in layout.ENDED:
-        state = _wait(spool, task_id, settings_module.load()["task.grace_s"] + MARGIN_S)
+        state = _wait(spool, task_id)
     if state in layout.ENDED and state != "cancelled":
         raise Refused(f"{task_id} had ended before ({state}); `sa-spool result {task_id}` shows how")
-    if as_json:
+    if values.get("json"):
         print(jsonio.dumps(view.status(spool, task_id)))
     elif state == "cancelled":
         print(f"{task_id} is cancelled")
@@ -33,17 +52,22 @@ def run(*, part: str, why: str = "", as_json: bool = False) -> int:
     return 0
 
 
-def _wait(spool: Spool, task_id: str, limit_s: float) -> str:
-    """The state once the request has taken effect, or after `limit_s` seconds."""
-    if not tasklock.is_held(spool.run(task_id, "lock")):
-        # Its runner is dead: only the recovery that a supervisor begins with can bring the task to its end.
-        starter.ensure_supervisor(spool)
+def _wait(spool: Spool, task_id: str) -> str:
+    """The state once the request has taken effect, or when that takes too long."""
+    from smart_agents_fs.engine import recovery
+
+    rules = settings_module.load()
+    limit_s = rules["task.grace_s"] + MARGIN_S
     begun = time.monotonic()
     talked = False
+    recovery.wake_runner(spool, task_id)
     while (state := cancelling.look_again(spool, task_id)) not in layout.ENDED:
         waited = time.monotonic() - begun
         if waited >= limit_s:
             break
+        if state == layout.RUNNING and not starter.supervisor_is_alive(spool):
+            # Is its runner dead, nobody else is there to end it; and a supervisor would need an environment.
+            recovery.recover_if_dead(spool, task_id, rules)
         if waited >= 0.5 and not talked:
             talked = True
             print(f"sa-spool: waiting up to {limit_s:g} s for the agent of {task_id} to end", file=sys.stderr)

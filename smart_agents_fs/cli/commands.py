@@ -76,20 +76,6 @@ def wait(parts: tuple[str, ...], timeout: float | None, *, as_json: bool) -> int
     return verb.wait_for(found[0][0], [task_id for _, task_id in found], timeout_s=timeout, as_json=as_json)
 
 
-@command("cancel", "sa-spool cancel task_6b2k9x1qd0", 'sa-spool cancel qd0 --reason "wrong branch"')
-@task_argument()
-@click.option("--reason", "why", metavar="TEXT", default="", help="Why; it is recorded and told with the ending.")
-@json_option("the task's status object")
-def cancel(part: str, why: str, *, as_json: bool) -> int:
-    """End a task, whether it waits or runs.
-
-    Exit code 0 when it is or becomes cancelled, 5 when it had ended otherwise.
-    """
-    from smart_agents_fs.cli import cancel as verb
-
-    return verb.run(part=part, why=why, as_json=as_json)
-
-
 @command("supervise", "sa-spool supervise", "sa-spool supervise --if-none")
 @click.option("--if-none", is_flag=True, help="Be content when another one supervises; talk goes to supervisor/log.")
 @json_option("one document at its end")
@@ -261,4 +247,4 @@ for command_of_config in (config_list, config_get, config_set, config_unset):
     config.add_command(command_of_config)
 for command_of_service in (service_install, service_uninstall, service_status):
     service.add_command(command_of_service)
-ALL = (list_, result, logs, wait, cancel, supervise, stop, config, service, completion)
+ALL = (list_, result, logs, wait, supervise, stop, config, service, completion)

@@ -10,6 +10,7 @@ from click.shell_completion import shell_complete
 
 from smart_agents_fs import __version__
 from smart_agents_fs.cli import (
+    cancel,
     commands,
     completion,
     doctor,
@@ -141,6 +142,7 @@ def group(ctx: click.Context) -> None:
 group.add_command(table_command(submit, submit.OPTIONS, "[PROMPT]..."))
 group.add_command(table_command(execute, execute.OPTIONS, "[PROMPT]..."))
 group.add_command(table_command(status, status.OPTIONS, "ID", "task"))
+group.add_command(table_command(cancel, cancel.OPTIONS, "ID", "task"))
 group.add_command(table_command(retry, retry.OPTIONS, "ID", "task"))
 group.add_command(table_command(edit, edit.OPTIONS, "ID", "task"))
 group.add_command(table_command(pause, pause.OPTIONS, "[ID]", "task"))

@@ -13,6 +13,7 @@ from smart_agents_fs import __version__, environment
 from smart_agents_fs import settings as settings_module
 from smart_agents_fs.engine import log, machine
 from smart_agents_fs.engine.locks import Singleton
+from smart_agents_fs.engine.orphans import ORPHANS
 from smart_agents_fs.engine.supervisor import Supervisor
 from smart_agents_fs.engine.watch import Watcher
 from smart_agents_fs.errors import SmartAgentsError, SpoolUnusable
@@ -47,6 +48,7 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         signal.signal(signal.SIGCHLD, self._on_child)
+        ORPHANS.adopt()
         self._begin()
         log.say(f"supervisor {os.getpid()} begins")
         try:
@@ -74,7 +76,8 @@ class Daemon:
         ended: set[str] | None = None
         while not self._stop:
             whole = tick_whatever_happens(self.supervisor, names, ended)
-            reap()
+            ORPHANS.reap()
+            ORPHANS.hit()
             if not whole and not os.path.isdir(self.spool.root):
                 return
             if not self.supervisor.idle:
@@ -164,7 +167,7 @@ def start_runner(spool: Spool, task_id: str, attempt: int, lock: TaskLock) -> No
     environ = scrubbed(dict(os.environ)) | {"SA_SPOOL_DIR": spool.root}
     os.set_inheritable(lock.fd, True)
     try:
-        os.posix_spawn(command[0], command, environ, setsid=True)
+        ORPHANS.started(os.posix_spawn(command[0], command, environ, setsid=True))
     finally:
         os.set_inheritable(lock.fd, False)
 
@@ -184,11 +187,7 @@ def tick_whatever_happens(
 
 def reap() -> None:
     """Collect runners that have ended."""
-    try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-    except ChildProcessError:
-        return
+    ORPHANS.reap()
 
 
 def main(words: list[str]) -> int:

@@ -7,19 +7,24 @@ else works on the task. Never a second attempt while anything of the first is al
 from __future__ import annotations
 
 import os
+import signal
 import time
 from typing import Any
 
-from smart_agents_fs.engine import tree
+from smart_agents_fs.engine import sweep, tree
 from smart_agents_fs.engine.agents import agent_for
 from smart_agents_fs.engine.agents.base import Report
 from smart_agents_fs.engine.attempt_end import end_record
-from smart_agents_fs.errors import SmartAgentsError
+from smart_agents_fs.engine.orphans import ORPHANS
+from smart_agents_fs.errors import SmartAgentsError, SpoolUnusable
 from smart_agents_fs.settings import Settings
-from smart_agents_fs.spool import audit, clock, ending, jsonio, layout, process, runs, store
+from smart_agents_fs.spool import audit, clock, ending, jsonio, layout, process, runs, store, tasklock
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.task import Task
 from smart_agents_fs.spool.words import Outcome
+
+FALSE_STARTS = 5  #: claims of one task whose runner died before its first record, before we give up
+DEATH_S = 2.0
 
 
 def recover(spool: Spool, task_id: str, settings: Settings) -> str:
@@ -33,12 +38,30 @@ def recover(spool: Spool, task_id: str, settings: Settings) -> str:
     started = jsonio.load_or_none(spool.attempt(task_id, attempt, "attempt.json")) or {}
     if end is None and not was_started(spool, task_id):
         return _undo_claim(spool, task_id, job)
+    _wait_for_its_death(task_id, started.get("runner"))
     # Also with an end record: its runner may have died between that and its own sweep.
-    left = _sweep(started)
+    left = _sweep(spool, task_id, attempt, started)
     if end is None:
         end = _end_lost(spool, task_id, job, attempt, started, left, settings)
+    end = sweep.noted(end, left)
     audit.note(spool, "recover", task_id, attempt=attempt, outcome=end["outcome"])
     return ending.finish(spool, task_id, job, end, settings)
+
+
+def recover_if_dead(spool: Spool, task_id: str, settings: Settings) -> None:
+    """Recover a task in `running/` whose runner is dead, for a caller who holds no lock; nothing while it lives."""
+    lock = tasklock.take(spool, task_id)
+    if lock is not None:
+        with lock:
+            recover(spool, task_id, settings)
+
+
+def wake_runner(spool: Spool, task_id: str) -> None:
+    """Let the runner of a task go on when somebody has stopped it; it could not hear of anything else."""
+    path = spool.attempt(task_id, runs.current_attempt(spool, task_id), "attempt.json")
+    runner = (jsonio.load_or_none(path) or {}).get("runner")
+    if runner is not None and process.alive(runner):
+        tree.send(runner["pid"], runner["start_ticks"], signal.SIGCONT)
 
 
 def was_started(spool: Spool, task_id: str) -> bool:
@@ -48,18 +71,39 @@ def was_started(spool: Spool, task_id: str) -> bool:
 
 
 def _undo_claim(spool: Spool, task_id: str, job: dict[str, Any]) -> str:
-    """It was claimed and never started: it waits again, unless it was cancelled meanwhile."""
+    """It was claimed and never started: it waits again, unless it was cancelled meanwhile, or that is hopeless."""
+    count = runs.false_start(spool, task_id)
     store.move(spool, task_id, layout.RUNNING, layout.PENDING)
     request = runs.cancel_requested(spool, task_id)
-    if request is None:
-        return layout.PENDING
-    return ending.end_unrun(spool, task_id, job, "cancelled", "cancelled", ending.cancel_message(request))
+    if request is not None:
+        return ending.end_unrun(spool, task_id, job, "cancelled", "cancelled", ending.cancel_message(request))
+    if count >= FALSE_STARTS:
+        message = f"its runner died {count} times before it began; {spool.supervisor('log')} says why"
+        return ending.end_unrun(spool, task_id, job, "failed", "runner", message)
+    return layout.PENDING
 
 
-def _sweep(started: dict[str, Any]) -> list[int]:
-    """End what an attempt left alive; returns the pids that are still there."""
+def _wait_for_its_death(task_id: str, runner: object) -> None:
+    """Return once the runner is dead: it lets go of the lock an instant before its children become orphans.
+
+    Raises SpoolUnusable when it lives on, which it can only without its lock: somebody removed that.
+    """
+    deadline = time.monotonic() + DEATH_S
+    while process.alive(runner):
+        if time.monotonic() >= deadline:
+            raise SpoolUnusable(f"{task_id} has a free lock, and its runner lives; nothing is done until that ends")
+        time.sleep(0.001)
+
+
+def _sweep(spool: Spool, task_id: str, attempt: int, started: dict[str, Any]) -> list[sweep.Left]:
+    """End what an attempt left alive; returns what is still there."""
+    left = ORPHANS.end()
     token = started.get("token") or ""
-    return tree.end_with_token(token) if token and started.get("boot_id") == process.boot_id() else []
+    if token and started.get("boot_id") == process.boot_id():
+        logs = [spool.attempt(task_id, attempt, name) for name in ("stdout.log", "stderr.log")]
+        known = {each.pid for each in left}
+        left += [each for each in sweep.end_marked(token, logs) if each.pid not in known]
+    return left
 
 
 def _end_lost(
@@ -68,7 +112,7 @@ def _end_lost(
     job: dict[str, Any],
     attempt: int,
     started: dict[str, Any],
-    left: list[int],
+    left: list[sweep.Left],
     settings: Settings,
 ) -> dict[str, Any]:
     """Write the end record that the runner of an attempt did not live to write."""
@@ -78,14 +122,23 @@ def _end_lost(
     end = end_record(
         report, attempt, token, None, clock.parse(begun) if isinstance(begun, str) else None, time.time()
     )
-    end |= {"recovered": True, "left_processes": left}
+    end = sweep.noted(end | {"recovered": True, "left_processes": []}, left)
     return ending.record_end(spool, task_id, attempt, end, durable=True)
 
 
 def _report(spool: Spool, task_id: str, job: dict[str, Any], attempt: int, settings: Settings) -> Report:
     """What the agent's own log proves; otherwise cancelled if that was asked for, else lost."""
+    proved = _proved(spool, task_id, job, attempt, settings)
+    if proved is not None:
+        return proved
+    request = runs.cancel_requested(spool, task_id)
+    if request is not None:
+        return Report(outcome=Outcome.CANCELLED, error=("cancelled", ending.cancel_message(request)))
     message = "its runner died before the agent was done; what the agent did is unknown; look at `sa-spool logs`"
-    report = Report(outcome=Outcome.LOST, error=("lost", message))
+    return Report(outcome=Outcome.LOST, error=("lost", message))
+
+
+def _proved(spool: Spool, task_id: str, job: dict[str, Any], attempt: int, settings: Settings) -> Report | None:
     try:
         task = Task.from_job(task_id, job)
         cwd = task.cwd or task.project_dir or os.path.expanduser("~")
@@ -94,10 +147,7 @@ def _report(spool: Spool, task_id: str, job: dict[str, Any], attempt: int, setti
             while data := log.read(1 << 20):
                 reader.feed(data)
     except (OSError, SmartAgentsError):
-        return report
-    if reader.finished:
-        return reader.report(None, runs.tail(spool.attempt(task_id, attempt, "stderr.log"), 8192))
-    request = runs.cancel_requested(spool, task_id)
-    if request is not None:
-        return Report(outcome=Outcome.CANCELLED, error=("cancelled", ending.cancel_message(request)))
-    return report
+        return None
+    if not reader.finished:
+        return None
+    return reader.report(None, runs.tail(spool.attempt(task_id, attempt, "stderr.log"), 8192))

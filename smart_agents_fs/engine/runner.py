@@ -14,7 +14,7 @@ import signal
 import time
 
 from smart_agents_fs import settings as settings_module
-from smart_agents_fs.engine import log, patience, tree
+from smart_agents_fs.engine import log, patience, spared, sweep, tree
 from smart_agents_fs.engine.agents import agent_for
 from smart_agents_fs.engine.agents.base import (
     Agent,
@@ -34,7 +34,7 @@ from smart_agents_fs.spool.words import Outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any, TypeVar
 
     Value = TypeVar("Value")
@@ -62,6 +62,13 @@ class Runner:
 
     def run(self) -> str:
         """Do the attempt and return the state in which the task then is."""
+        try:
+            return self._run()
+        except BaseException:
+            self._sweep()  # whoever finds the task would, but only with what is left of its marks
+            raise
+
+    def _run(self) -> str:
         home = os.path.expanduser("~")
         cwd = self.task.cwd or self.task.project_dir or home
         self._patiently(lambda: os.makedirs(self.spool.attempt(self.task_id, self.attempt), 0o700, exist_ok=True))
@@ -71,6 +78,9 @@ class Runner:
         except AgentUnavailable as error:
             self._record_start(None, durable=self.durable)
             return self._end(self._refused(error), None, ())
+        request = runs.cancel_requested(self.spool, self.task_id)
+        if request is not None:  # while it was being claimed
+            return self._end(self._cancelled(request), None, launch.not_enforced)
         self._record_start(launch, durable=self.durable and not agent.repeatable)
         tree.adopt_orphans()
         reader = agent.reader(self.task, cwd)
@@ -82,8 +92,8 @@ class Runner:
             return self._end(self._refused(AgentUnavailable("agent_missing", what)), None, launch.not_enforced)
         self._record_start(launch, durable=False, child=child)
         stop = self._watch(child, reader, agent)
-        exit_code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        left = tree.end_descendants() if stop is not None else []
+        exit_code = self._collect(child)
+        left = self._sweep() if stop is not None else []
         self._feed(reader, whole=True)
         report = self._report(reader, exit_code, stop)
         return self._end(report, exit_code, launch.not_enforced, left)
@@ -222,13 +232,20 @@ class Runner:
         return None
 
     def _terminate(self, child: int) -> None:
-        """Ask the agent to end, wait for its grace, kill it; what it started is left to the sweep."""
-        try:
-            os.killpg(child, signal.SIGTERM)
-        except OSError:
-            os.kill(child, signal.SIGTERM)
+        """Ask the agent and its group to end, wait for its grace, kill it; what it started is left to the sweep."""
+        _signal(os.killpg, child, signal.SIGTERM)
+        _signal(os.killpg, child, signal.SIGCONT)  # a stopped process would not hear the other one
         if not tree.wait_for_exit(child, self.settings["task.grace_s"]):
-            os.kill(child, signal.SIGKILL)
+            _signal(os.kill, child, signal.SIGKILL)
+
+    def _collect(self, child: int) -> int | None:
+        """The agent's exit code; None when nothing ends it: it may belong to another user, or hang in the kernel."""
+        if not tree.wait_for_exit(child, sweep.PATIENCE_S):
+            return None
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    def _sweep(self) -> list[sweep.Left]:
+        return sweep.end_descendants(lambda: spared.pids(self.spool, self.task_id))
 
     def _written(self) -> int:
         folder = self.spool.attempt(self.task_id, self.attempt)
@@ -265,7 +282,7 @@ class Runner:
         except (OSError, SpoolUnusable):
             return  # a full disk must not end the work
 
-    def _report(self, reader: Reader, exit_code: int, stop: Stop | None) -> Report:
+    def _report(self, reader: Reader, exit_code: int | None, stop: Stop | None) -> Report:
         stderr = runs.tail(self.spool.attempt(self.task_id, self.attempt, "stderr.log"), STDERR_TAIL)
         report = reader.report(exit_code, stderr)
         if stop is None:
@@ -275,21 +292,24 @@ class Runner:
     def _refused(self, error: AgentUnavailable) -> Report:
         return Report(outcome=Outcome.FAILED, error=(error.kind, str(error)))
 
+    def _cancelled(self, request: dict[str, Any]) -> Report:
+        return Report(outcome=Outcome.CANCELLED, error=("cancelled", ending.cancel_message(request)))
+
     def _end(
         self,
         report: Report,
         exit_code: int | None,
         not_enforced: tuple[str, ...],
-        left: list[int] | None = None,
+        left: Sequence[sweep.Left] = (),
     ) -> str:
         end = end_record(report, self.attempt, self.token, exit_code, self.started, time.time())
         end["not_enforced"] = [*self.task.not_enforced, *not_enforced]
-        end["left_processes"] = left or []
+        end["left_processes"] = []
+        end = sweep.noted(end, left)
         recorded = self._patiently(
             lambda: ending.record_end(self.spool, self.task_id, self.attempt, end, durable=self.durable)
         )
-        tree.end_descendants()
-        return self._patiently(self._finisher(recorded))
+        return self._patiently(self._finisher(sweep.noted(recorded, left or self._sweep())))
 
     def _finisher(self, end: dict[str, Any]) -> Callable[[], str]:
         def finish() -> str:
@@ -299,6 +319,14 @@ class Runner:
             return ending.finish(self.spool, self.task_id, self.job, end, self.settings)
 
         return finish
+
+
+def _signal(send: Callable[[int, int], None], pid: int, number: signal.Signals) -> None:
+    """Send a signal to a child or its group; that it is gone, or another user's, shows when we wait for it."""
+    try:
+        send(pid, number)
+    except OSError:
+        return
 
 
 def _close(files: Iterable[int]) -> None:

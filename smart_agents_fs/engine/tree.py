@@ -1,7 +1,7 @@
-"""The processes an attempt leaves: found by descent or by their token, ended completely, and checked.
+"""Looking at processes: who is below whom, what carries an attempt's marks, and a signal that cannot miss.
 
-Killing a process group is not enough: Claude Code's Bash tool runs in a session of its own. The runner
-makes itself a child subreaper, so everything its agent ever started stays its descendant.
+Killing a process group is not enough: Claude Code's Bash tool runs in a session of its own. A runner makes
+itself a child subreaper, so everything its agent ever started stays its descendant.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable
 
 from smart_agents_fs.spool import process
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
 TOKEN = "SA_ATTEMPT_TOKEN"  # noqa: S105  (the name of a variable; its value is no secret)
 _PR_SET_CHILD_SUBREAPER = 36
-_ROUNDS = 50
 
 
 def adopt_orphans() -> bool:
@@ -58,47 +60,63 @@ def send(pid: int, ticks: int | None, number: signal.Signals) -> bool:
     return True
 
 
-def descendants(root: int) -> dict[int, int]:
-    """Every live process below `root`, itself excluded: pid → start ticks."""
+def children() -> list[int]:
+    """The children of this process that it has not collected yet; [] where the system does not list them.
+
+    Nobody else can get the pid of one of them until we have collected it.
+    """
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children", "rb") as file:
+            return [int(pid) for pid in file.read().split()]
+    except OSError:
+        return []
+
+
+def below(roots: Iterable[int], *, but: Collection[int] = ()) -> dict[int, int]:
+    """Every live process below `roots`, which are not meant, nor those of `but` and below: pid → start ticks."""
     table = _table()
-    below: dict[int, int] = {}
-    frontier = {root}
+    found: dict[int, int] = {}
+    frontier = set(roots)
     while frontier:
-        found = {pid: ticks for pid, (parent, ticks) in table.items() if parent in frontier and pid not in below}
-        below.update(found)
-        frontier = set(found)
-    return below
+        new = {
+            pid: ticks
+            for pid, (parent, ticks) in table.items()
+            if parent in frontier and pid not in found and pid not in but
+        }
+        found.update(new)
+        frontier = set(new)
+    return found
 
 
 def with_token(token: str) -> dict[int, int]:
     """Every live process of ours whose environment carries this attempt's token: pid → start ticks."""
     wanted = f"{TOKEN}={token}".encode()
-    found: dict[int, int] = {}
-    for pid in _pids():
-        try:
-            with open(f"/proc/{pid}/environ", "rb") as file:
-                environ = file.read()
-        except OSError:
-            continue
-        ticks = process.start_ticks(pid) if wanted in environ.split(b"\0") else None
-        if ticks is not None and pid != os.getpid():
-            found[pid] = ticks
-    return found
+    return _that(lambda pid: wanted in _read(pid, "environ").split(b"\0"))
 
 
-def end_descendants() -> list[int]:
-    """End every descendant of this process, whatever it does about it; returns the pids that are still there."""
-    # With no child left there is no descendant either: every orphan below us has become our child.
-    return _end(lambda: descendants(os.getpid()) if reap() else {})
+def writers_of(paths: Collection[str]) -> dict[int, int]:
+    """Every live process of ours that has one of these files open for writing: pid → start ticks.
+
+    Names are compared, not files: what else a stranger has open may hang when it is touched.
+    """
+    wanted = {os.path.realpath(path) for path in paths}
+    return _that(lambda pid: _writes(pid, wanted))
 
 
-def end_with_token(token: str) -> list[int]:
-    """End what a dead runner's attempt left; returns the pids that are still there."""
-    return _end(lambda: with_token(token) | _below(with_token(token)))
+def lock_holders(path: str) -> set[int]:
+    """The processes that have taken the flock on `path`; empty where the system does not tell."""
+    try:
+        inode = os.stat(path).st_ino
+        with open("/proc/locks", "rb") as file:
+            lines = [line.split() for line in file]
+    except OSError:
+        return set()
+    # The device is left out: on layered file systems it is not the one that stat tells.
+    return {int(line[4]) for line in lines if line[1] == b"FLOCK" and int(line[5].rpartition(b":")[2]) == inode}
 
 
-def reap() -> bool:
-    """Collect every child that has ended, adopted ones too; whether one is left that has not."""
+def reap(collected: Callable[[int], object] | None = None) -> bool:
+    """Collect every child that has ended, adopted ones too, telling `collected`; whether one is left that has not."""
     while True:
         try:
             pid, _ = os.waitpid(-1, os.WNOHANG)
@@ -106,29 +124,79 @@ def reap() -> bool:
             return False
         if pid == 0:
             return True
+        if collected is not None:
+            collected(pid)
 
 
-def _end(find: Callable[[], dict[int, int]]) -> list[int]:
-    """Stop all, then kill all, until none is left: a process that forks meanwhile is caught in the next round."""
-    left: dict[int, int] = {}
-    for number in range(_ROUNDS):
-        reap()
-        left = find()
-        if not left:
-            return []
-        for pid, ticks in left.items():
-            send(pid, ticks, signal.SIGSTOP)
-        for pid, ticks in left.items():
-            send(pid, ticks, signal.SIGKILL)
-        time.sleep(0.002 if number < 5 else 0.05)
-    return sorted(left)
+def describe(pid: int) -> str:
+    """A process for a person: its pid, its name, and what keeps it from ending as far as that can be told."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            head, _, rest = file.read().rpartition(b")")
+        owner = os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return f"pid {pid}"
+    name = head.partition(b"(")[2].decode("utf-8", "replace")
+    if owner != os.geteuid() and os.geteuid() != 0:
+        return f"pid {pid} ({name}), which belongs to uid {owner}"
+    stuck = rest.split()[0] == b"D"
+    return f"pid {pid} ({name}), which {'hangs in the kernel' if stuck else 'no signal ends'}"
 
 
-def _below(roots: dict[int, int]) -> dict[int, int]:
+def _that(marked: Callable[[int], bool]) -> dict[int, int]:
+    """The live processes other than this one that are `marked`: pid → start ticks."""
     found: dict[int, int] = {}
-    for root in roots:
-        found |= descendants(root)
+    for pid in _pids():
+        if pid == os.getpid() or not marked(pid):
+            continue
+        ticks = process.start_ticks(pid)
+        # Looked at again: a stranger may have got the pid between our first look and the ticks.
+        if ticks is not None and marked(pid):
+            found[pid] = ticks
     return found
+
+
+def _writes(pid: int, wanted: Collection[str]) -> bool:
+    folder = f"/proc/{_living_thread(pid)}"
+    try:
+        numbers = os.listdir(f"{folder}/fd")
+    except OSError:
+        return False
+    for number in numbers:
+        try:
+            if os.readlink(f"{folder}/fd/{number}") in wanted and _is_for_writing(f"{folder}/fdinfo/{number}"):
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def _is_for_writing(path: str) -> bool:
+    with open(path, "rb") as file:
+        for line in file:
+            if line.startswith(b"flags:"):
+                return bool(int(line.split()[1], 8) & (os.O_WRONLY | os.O_RDWR))
+    return False
+
+
+def _read(pid: int, name: str) -> bytes:
+    try:
+        with open(f"/proc/{_living_thread(pid)}/{name}", "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def _living_thread(pid: int) -> str:
+    """Where /proc shows what a process has: its first thread may have ended before others, and then has nothing."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            if file.read().rpartition(b")")[2].split()[0] != b"Z":
+                return str(pid)
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return str(pid)
+    return f"{pid}/task/{threads[-1]}"
 
 
 def _table() -> dict[int, tuple[int, int]]:
@@ -140,7 +208,7 @@ def _table() -> dict[int, tuple[int, int]]:
                 fields = file.read().rpartition(b")")[2].split()
         except OSError:
             continue
-        if fields[0] not in (b"Z", b"X"):
+        if not process.is_over(fields):
             table[pid] = (int(fields[1]), int(fields[19]))
     return table
 

@@ -20,7 +20,6 @@ from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.tasklock import TaskLock
 from smart_agents_fs.spool.words import DependsPolicy, TaskType
 
-FALSE_STARTS = 5  #: claims of one task whose runner died before its first record, before we give up
 CANCELS = 500  #: waiting tasks that are searched for a request to cancel in one go
 
 StartRunner = Callable[[Spool, str, int, TaskLock], None]
@@ -42,7 +41,6 @@ class Turns:
     _pauses: dict[str, str] = field(default_factory=dict)  #: what of it is paused → in words
     _refusals: dict[TaskType, str] = field(default_factory=dict)
     _gone: list[str] = field(default_factory=list)  #: tasks that ended while they waited
-    _false_starts: dict[str, int] = field(default_factory=dict)
     _searched: int = 0
 
     def __post_init__(self) -> None:
@@ -97,13 +95,10 @@ class Turns:
 
     def recover(self, task_id: str) -> None:
         """Bring what a dead runner left to where it belongs; the caller holds the task's lock."""
-        started = recovery.was_started(self.spool, task_id)
         state = recovery.recover(self.spool, task_id, self.settings)
         self.running.pop(task_id, None)
         log.say(f"recovered {task_id}: {state}")
         if state == layout.PENDING:
-            if not started:
-                self._false_starts[task_id] = self._false_starts.get(task_id, 0) + 1
             self.again.add(f"{task_id}.json")
 
     def why(self, item: Waiting) -> str:
@@ -162,14 +157,9 @@ class Turns:
         return blocker, ""
 
     def _end_if_asked(self, item: Waiting) -> bool:
-        """End a task that was cancelled, or whose runner cannot start; whether that was so, and done."""
+        """End a task that was cancelled; whether that was so, and done."""
         request = runs.cancel_requested(self.spool, item.id)
-        if request is not None:
-            return self._end(item, "cancelled", "cancelled", ending.cancel_message(request))
-        if self._false_starts.get(item.id, 0) >= FALSE_STARTS:
-            message = f"its runner died {FALSE_STARTS} times before it began; {self.spool.supervisor('log')} says why"
-            return self._end(item, "failed", "runner", message)
-        return False
+        return request is not None and self._end(item, "cancelled", "cancelled", ending.cancel_message(request))
 
     def _end(self, item: Waiting, outcome: str, kind: str, message: str) -> bool:
         """End a waiting task, and what depends on it later in this round; false when something hinders that."""
@@ -182,7 +172,6 @@ class Turns:
                 if os.path.lexists(path):
                     job = jsonio.load_or_none(path) or {}
                     ending.end_unrun(self.spool, item.id, job, outcome, kind, message)
-                self._false_starts.pop(item.id, None)  # a retry by hand begins anew
         except (OSError, SmartAgentsError) as error:
             self._cannot(item, "end", error)
             return False

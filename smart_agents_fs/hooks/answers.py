@@ -61,6 +61,7 @@ def result(status: dict[str, Any], found: dict[str, Any] | None, newest: str | N
     lines = [named, f"{how} after {took}" if took else how]
     if found["error"]:
         lines.append(f"Reason: {quoting.line(str(found['error'].get('message')), 1000)}")
+    lines += rendering.left_behind(found)
     files = [str(name) for name in found["artifacts"].get("files") or ()]
     if files:
         more = f" and {len(files) - FILES} more" if len(files) > FILES else ""

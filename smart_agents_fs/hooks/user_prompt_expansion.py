@@ -78,8 +78,8 @@ def _cancel(call: Call) -> str:
     task_id = store.find(spool, words[0])
     before = store.state_of(spool, task_id)
     state = cancelling.cancel(spool, task_id, via="slash command", why="")
-    if state == layout.RUNNING:
-        starter.ensure_supervisor(spool)  # where its runner is dead, recovery must bring it to its end
+    if state not in layout.ENDED:  # where its runner is dead, only recovery can bring it to its end
+        starter.ensure_supervisor(spool)
     return answers.cancelled(view.status(spool, task_id), was_over=before in layout.ENDED)
 
 

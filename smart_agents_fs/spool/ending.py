@@ -40,7 +40,9 @@ def finish(spool: Spool, task_id: str, job: dict[str, Any], end: dict[str, Any],
     attempt = end["attempt"]
     now = time.time()
     delay = failures.retry_delay(end, failures.policy_of(job, rules), now, forgiven=runs.forgiven(spool, task_id))
-    if delay is not None and runs.cancel_requested(spool, task_id) is None:
+    # Not while something of this attempt lives: two of one task must never be at work.
+    held = end.get("left_processes") or runs.cancel_requested(spool, task_id) is not None
+    if delay is not None and not held:
         runs.put_back(spool, task_id, attempt, now + delay)
         store.move(spool, task_id, layout.RUNNING, layout.PENDING)
         audit.note(spool, "retry", task_id, attempt=attempt, outcome=end["outcome"], failure=failures.class_of(end))
@@ -114,7 +116,9 @@ def cancel_message(request: dict[str, Any]) -> str:
     """Who asked for the end and why, in words."""
     by = request.get("by") or {}
     why = f": {request['why']}" if request.get("why") else ""
-    return f"cancelled via {by.get('via', 'an unknown way')} by uid {by.get('uid', 'unknown')}{why}"
+    who = f"{by['user']} (uid {by.get('uid')})" if by.get("user") else f"uid {by.get('uid', 'unknown')}"
+    inside = f" in {by['task']}" if by.get("task") else ""
+    return f"cancelled via {by.get('via', 'an unknown way')}{inside} by {who}{why}"
 
 
 def _strategy() -> str:
@@ -148,4 +152,4 @@ def _result(task_id: str, job: dict[str, Any], end: dict[str, Any]) -> dict[str,
         "started_at": end.get("started_at"),
         "completed_at": end.get("ended_at"),
     }
-    return result | ({"retried": end["retried"]} if end.get("retried") else {})
+    return result | {name: end[name] for name in ("retried", "left_behind") if end.get(name)}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 NEW, OFFERED, SEEN = "new", "offered", "seen"
 BOXES = (NEW, OFFERED, SEEN)
+LEFT = 3  #: processes in a notice that could not be ended
 EXCERPT = 500  #: characters of the agent's words in a notice
 
 
@@ -34,7 +35,8 @@ def of_ending(job: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
     agent = job.get("agent") or ("command" if job.get("argv") else "claude")
     # An agent begins with its answer; a program comes to its point in the end.
     quoted = quoting.ending(words, EXCERPT) if agent == "command" else quoting.excerpt(words, EXCERPT)
-    return {
+    left = [quoting.line(str(words), 120) for words in result.get("left_behind") or ()]
+    notice: dict[str, Any] = {
         "format": 1,
         "id": f"{result['id']}.{event}",
         "task": result["id"],
@@ -49,7 +51,9 @@ def of_ending(job: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
         "session_id": job.get("session_id"),
         "project_dir": job.get("project_dir"),
         "posted_at": clock.stamp(),
-    } | (_of_series(job, result) if job.get("series") else {})
+    }
+    notice |= {"left_behind": left[:LEFT]} if left else {}
+    return notice | (_of_series(job, result) if job.get("series") else {})
 
 
 def _of_series(job: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:

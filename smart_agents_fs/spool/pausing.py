@@ -29,7 +29,7 @@ def pause(spool: Spool, what: str, *, via: str) -> tuple[dict[str, Any], bool]:
 
     Raises SpoolUnusable when the disk refuses.
     """
-    record: dict[str, Any] = {"format": 1, "since": clock.stamp(), "by": runs.who_asks(via) | {"user": _user()}}
+    record: dict[str, Any] = {"format": 1, "since": clock.stamp(), "by": runs.who_asks(via)}
     path = _path(spool, what)
     try:
         os.makedirs(spool.directory("pauses"), 0o700, exist_ok=True)
@@ -109,10 +109,6 @@ def words(what: str, record: dict[str, Any], *, verb: str = " is") -> str:
 
 def _path(spool: Spool, what: str) -> str:
     return f"{spool.directory('pauses')}/{what}.json"
-
-
-def _user() -> str:
-    return os.environ.get("USER") or os.environ.get("LOGNAME") or f"uid {os.geteuid()}"
 
 
 def _must_wait(spool: Spool, task_id: str) -> None:

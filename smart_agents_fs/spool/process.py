@@ -22,13 +22,21 @@ def boot_id() -> str:
 
 
 def start_ticks(pid: int) -> int | None:
-    """Clock ticks after boot at which `pid` started; None when there is no such process, or a zombie."""
+    """Clock ticks after boot at which `pid` started; None when there is no such process, or it is over."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
     except OSError:
         return None if sys.platform == "linux" else _start_elsewhere(pid)
-    return None if fields[0] in (b"Z", b"X") else int(fields[19])
+    return None if is_over(fields) else int(fields[19])
+
+
+def is_over(fields: list[bytes]) -> bool:
+    """Whether a process has ended and only waits to be collected; `fields` are those of its `stat` from the state on.
+
+    A zombie with more than one thread has lost its first one, and goes on.
+    """
+    return fields[0] == b"X" or (fields[0] == b"Z" and int(fields[17]) <= 1)
 
 
 def parent(pid: int) -> int | None:

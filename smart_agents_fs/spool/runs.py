@@ -6,6 +6,7 @@ All but `cancel` and `control` are written by the holder of the task's lock alon
 from __future__ import annotations
 
 import os
+import time
 
 from smart_agents_fs.spool import clock, jsonio, process
 
@@ -66,6 +67,18 @@ def forgive(spool: Spool, task_id: str, attempts: int, not_before: float) -> Non
     _schedule(spool, task_id, attempts, not_before, attempts, retried(spool, task_id) + 1)
 
 
+def false_start(spool: Spool, task_id: str) -> int:
+    """Count one more claim whose runner died before its first record, durably; returns how many in a row."""
+    count = _scheduled(spool, task_id, "false_starts") + 1
+    record = jsonio.load_or_none(spool.run(task_id, "schedule.json"))
+    # In whole seconds: rounded to the nearest millisecond it might be a moment that has not come yet.
+    record = record or {"format": 1, "attempts": 0, "not_before": clock.stamp(time.time() // 1)}
+    jsonio.replace(
+        spool.run(task_id, "schedule.json"), jsonio.dumps(record | {"false_starts": count}), spool.tmp, durable=True
+    )
+    return count
+
+
 def request_cancel(spool: Spool, task_id: str, *, who: dict[str, Any], why: str, attempt: int) -> None:
     """Ask for the end of a task; durable. The first request stands."""
     record = {"format": 1, "requested_at": clock.stamp(), "by": who, "why": why, "attempt": attempt}
@@ -118,8 +131,20 @@ def _schedule(spool: Spool, task_id: str, attempts: int, not_before: float, forg
 
 
 def who_asks(by: str) -> dict[str, Any]:
-    """The record of who asks for something: uid, pid and the door they came through."""
-    return {"uid": os.geteuid(), "process": process.identity(os.getpid()), "via": by}
+    """The record of who asks for something: user, process, the door they came through, and the task they are in."""
+    task = {"task": os.environ["SA_TASK_ID"]} if os.environ.get("SA_TASK_ID") else {}
+    who = {"uid": os.geteuid(), "user": _user(), "process": process.identity(os.getpid()), "via": by}
+    return who | task
+
+
+def _user() -> str:
+    """The user's name, for people: the uid is what counts."""
+    try:
+        import pwd
+
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except (ImportError, KeyError):
+        return os.environ.get("USER") or os.environ.get("LOGNAME") or ""
 
 
 def size_of(path: str) -> int:

@@ -80,6 +80,10 @@ def _told(notice: dict[str, Any], share: int) -> Iterator[str]:
         reason = f"  reason: {quoting.neutral(quoting.line(str(notice['error']), max(80, min(300, left - 12))))}"
         yield reason
         left -= len(reason) + 1
+    for words in notice.get("left_behind") or ():
+        still = f"  still running, and could not be ended: {quoting.neutral(quoting.line(str(words), 120))}"
+        yield still
+        left -= len(still) + 1
     left -= len(_QUOTED) + 1
     for number, line in enumerate(map(str, notice.get("excerpt") or ())):
         if left < 20:  # not worth a line
