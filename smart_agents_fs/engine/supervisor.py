@@ -127,6 +127,8 @@ class Supervisor:
             or now < self._scanned
             or (not names and self._mtime != self._pending_mtime())
         ):
+            if now < self._scanned:  # the clock was set back: each pause is reckoned anew
+                self.waiting.clear()
             self._scanned = now
             listed = listing(self.spool)
             for task_id in [task_id for task_id in self.waiting if f"{task_id}.json" not in listed]:
@@ -156,7 +158,7 @@ class Supervisor:
             log.say(f"rejected {name}: {found.reason}")
         elif found is not None:
             task = found.task
-            not_before = max(task.not_before or 0.0, runs.not_before(self.spool, task.id))
+            not_before = max(task.not_before or 0.0, runs.not_before(self.spool, task.id, now))
             seen = self.waiting[task.id].seen if task.id in self.waiting else now
             self.waiting[task.id] = Waiting(task=task, not_before=not_before, inode=inode, seen=seen)
 

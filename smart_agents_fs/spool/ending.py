@@ -41,7 +41,7 @@ def finish(spool: Spool, task_id: str, job: dict[str, Any], end: dict[str, Any],
     now = time.time()
     delay = failures.retry_delay(end, failures.policy_of(job, rules), now, forgiven=runs.forgiven(spool, task_id))
     if delay is not None and runs.cancel_requested(spool, task_id) is None:
-        runs.put_back(spool, task_id, attempt, now + delay)
+        runs.put_back(spool, task_id, attempt, now + delay, pause_s=delay)
         store.move(spool, task_id, layout.RUNNING, layout.PENDING)
         audit.note(spool, "retry", task_id, attempt=attempt, outcome=end["outcome"], failure=failures.class_of(end))
         return layout.PENDING
