@@ -40,7 +40,8 @@ grace_s = 1
 """
 
 #: holds a flock of its own for as long as anything of its attempt lives, so that the next one sees an overlap;
-#: leaves a stubborn process in another session; a task called flaky fails the first time
+#: leaves a stubborn process in another session; a task called flaky fails the first time, one called held works until
+#: the file `go` is there
 AGENT = """\
 #!{python} -ISs
 import fcntl, os, random, signal, sys, time
@@ -64,6 +65,8 @@ try:
 except OSError:
     pass
 time.sleep(random.uniform(0, {seconds}))
+while "held" in sys.argv and not os.path.exists(folder + "/go"):
+    time.sleep(0.05)
 if "flaky" in sys.argv and first:
     sys.exit(3)
 os.write(history, f"end {{task}}\\n".encode())
@@ -113,7 +116,11 @@ class Arena:
 
     def submit(self, *words: str, options: tuple[str, ...] = ()) -> str | None:
         """Submit a task of the agent's; its id, or None when that was refused."""
-        command = self.command("submit", *options, "--agent", "command", "--", str(self.program), *words)
+        return self.ask(*options, "--agent", "command", "--", str(self.program), *words)
+
+    def ask(self, *words: str) -> str | None:
+        """What `sa-spool submit WORDS` printed, the id of a task, or None when that was refused."""
+        command = self.command("submit", *words)
         done = subprocess.run(command, env=self.environ, cwd="/", capture_output=True, text=True, check=False)
         if done.returncode != 0:
             self.refused.append(done)
@@ -121,9 +128,9 @@ class Arena:
         self.acknowledged.append(done.stdout.strip())
         return self.acknowledged[-1]
 
-    def supervise(self) -> subprocess.Popen[bytes]:
-        """Start a supervisor as a child of ours."""
-        with open(self.folder / "supervisor.log", "ab") as log:
+    def supervise(self, log_name: str = "supervisor.log") -> subprocess.Popen[bytes]:
+        """Start a supervisor as a child of ours, which says what it has to say in this log."""
+        with open(self.folder / log_name, "ab") as log:
             child = subprocess.Popen(
                 self.command("supervise", "--detached"),
                 env=self.environ,
@@ -134,6 +141,11 @@ class Arena:
             )
         self.children.append(child)
         return child
+
+    def said(self) -> str:
+        """What our supervisors have said."""
+        logs = (self.folder / "supervisor.log", Path(self.spool.supervisor("log")))
+        return "".join(path.read_text(errors="replace") for path in logs if path.exists())
 
     def processes(self, verb: str) -> list[tuple[int, int, list[str]]]:
         """Our processes that do `verb`: pid, start ticks, the words after it."""
