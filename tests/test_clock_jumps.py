@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from stepping import HeldRunners, state, submit, supervisor
+from stepping import HeldRunners, drop, rejected, state, submit, supervisor
 from test_prune import finish
 
 from smart_agents_fs.engine.agents.base import Report
@@ -47,6 +47,12 @@ def test_a_supervisor_whose_clock_is_set_back_reckons_each_pause_anew(spool: Spo
     assert state(spool, task) == "pending"
     stepped.tick(NOON - YEAR + 61)
     assert state(spool, task) == "running"
+
+
+def test_a_broken_file_from_before_the_clock_was_set_back_is_rejected_all_the_same(spool: Spool) -> None:
+    drop(spool, "broken.json", "{", age_s=-YEAR)
+    supervisor(spool, HeldRunners()).tick(time.time())
+    assert list(rejected(spool)) == ["broken.json"]
 
 
 def test_an_attempt_that_ended_before_it_began_took_no_time() -> None:
