@@ -27,7 +27,7 @@ from leftovers import left_below
 from waiting import wait_until
 
 from smart_agents_fs.engine import tree
-from smart_agents_fs.spool import layout, store
+from smart_agents_fs.spool import jsonio, layout, store
 from smart_agents_fs.spool.layout import Spool
 
 CONFIG = """\
@@ -179,8 +179,12 @@ class Arena:
     def finish(self, seconds: float = 60) -> list[str]:
         """Let a supervisor bring everything to its end; what is wrong when it could not."""
         child = self.supervise()
+
+        def done() -> bool:
+            return (self._works(child) or child.poll() is not None) and self.quiet()
+
         try:
-            wait_until(self.quiet, "it never became quiet", seconds=seconds, every=0.1)
+            wait_until(done, "it never became quiet", seconds=seconds, every=0.1)
             problems: list[str] = []
         except AssertionError as error:
             problems = [str(error)]
@@ -189,8 +193,13 @@ class Arena:
         try:
             child.wait(10)
         except subprocess.TimeoutExpired:
-            problems.append("its supervisor does not leave")
+            problems.append(f"its supervisor does not leave: {self.said()[-300:]}")
         return problems + self.left()
+
+    def _works(self, child: subprocess.Popen[bytes]) -> bool:
+        """Whether this supervisor has done a round: a signal before that may not even find it by its environment."""
+        status = jsonio.load_or_none(self.spool.supervisor("status.json")) or {}
+        return (status.get("supervisor") or {}).get("pid") == child.pid
 
     def left(self) -> list[str]:
         """The processes that are still there after a moment's grace, which are ended."""
