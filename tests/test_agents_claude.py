@@ -382,6 +382,19 @@ def test_of_several_results_turns_add_up_and_the_last_answer_counts(client: str)
     assert reader(stream(client, "subagents")).finished
 
 
+@both_clients
+def test_no_result_before_the_last_one_proves_the_end(client: str) -> None:
+    """A subagent in the background is done before the first result, and its turn follows after that."""
+    data = stream(client, "subagents")
+    last = data.rindex(b"\n", 0, data.rindex(b'"type":"result"')) + 1
+    one = reader()
+    for line in data[:last].splitlines(keepends=True):
+        one.feed(line)
+        assert not one.finished, line[:200]
+    one.feed(data[last:])
+    assert one.finished
+
+
 def _upto(data: bytes, mark: bytes) -> list[bytes]:
     found = []
     for line in data.splitlines(keepends=True):

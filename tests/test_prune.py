@@ -184,6 +184,7 @@ def test_the_supervisor_prunes_what_is_much_in_several_rounds_and_nothing_when_i
     for task in old:
         os.rename(spool.job("pending", task), spool.job("cancelled", task))
     Path(spool.supervisor("pruned")).touch()
+    os.utime(spool.supervisor("pruned"), (in_days(398), in_days(398)))
     Path(os.environ["SA_CONFIG"]).write_text("spool.retention_days = 0\n")
     supervisor(spool, HeldRunners()).tick(in_days(400))
     assert len(os.listdir(spool.directory("cancelled"))) == MOST + 5

@@ -7,22 +7,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import burst
+import clock_jumps
 import failing_calls
-import kills
+import hostile
 import lost_watches
 import machine
 import planted
 import pytest
 import races
-
-
-def test_kills_of_supervisors_and_runners_lose_and_repeat_nothing(tmp_path: Path) -> None:
-    assert kills.torture(30, folder=tmp_path)[0] == []
-
-
-@pytest.mark.parametrize("bug", kills.BUGS)
-def test_the_kills_notice(tmp_path: Path, bug: str) -> None:
-    assert kills.torture(10, folder=tmp_path, bug=bug, seconds=5)[0] != []
 
 
 def test_changes_of_files_that_fail_lose_nothing(tmp_path: Path) -> None:
@@ -38,6 +31,27 @@ def test_a_watcher_that_has_gone_deaf_costs_one_rescan(tmp_path: Path) -> None:
     assert lost_watches.torture(quick=True, folder=tmp_path)[0] == []
 
 
+def test_each_of_a_burst_of_submissions_is_known_to_a_supervisor_that_slept_through_it(tmp_path: Path) -> None:
+    assert burst.torture(2000, folder=tmp_path)[0] == []
+
+
+def test_a_clock_that_is_set_loses_repeats_and_delays_nothing(tmp_path: Path) -> None:
+    assert clock_jumps.torture(quick=True, folder=tmp_path)[0] == []
+
+
+@pytest.mark.parametrize("bug", clock_jumps.BUGS)
+def test_the_clock_that_is_set_notices(tmp_path: Path, bug: str) -> None:
+    assert clock_jumps.torture(bug=bug, quick=True, folder=tmp_path)[0] != []
+
+
+def test_hostile_job_files_are_accepted_or_rejected_and_harm_nothing(tmp_path: Path) -> None:
+    assert hostile.torture(300, folder=tmp_path)[0] == []
+
+
+def test_a_supervisor_that_trusts_any_json_is_noticed(tmp_path: Path) -> None:
+    assert hostile.torture(60, folder=tmp_path, bug="trusts json", seconds=10)[0] != []
+
+
 def test_a_hundred_processes_on_one_claim_start_each_task_once() -> None:
     assert races.claims(100) == []
 
@@ -46,8 +60,8 @@ def test_the_race_for_a_claim_notices_that_there_is_no_lock() -> None:
     assert races.claims(20, bug="no lock") != []
 
 
-def test_twenty_supervisors_at_once_leave_one() -> None:
-    assert races.supervisors(20) == []
+def test_of_forty_supervisors_at_once_one_works_and_the_others_leave_quietly() -> None:
+    assert races.supervisors(40) == []
 
 
 def test_a_task_submitted_while_its_supervisor_leaves_is_run(tmp_path: Path) -> None:
@@ -69,7 +83,9 @@ def test_the_state_machine_notices(bug: str) -> None:
 
 def test_every_bug_is_planted_somewhere() -> None:
     import full_disks
+    import kills
     import power_cuts
+    import proofs
 
-    parts = (failing_calls, full_disks, kills, lost_watches, machine, power_cuts, races)
-    assert {bug for part in parts for bug in part.BUGS} == set(planted.BUGS) - {"none"}
+    parts = (burst, clock_jumps, failing_calls, full_disks, hostile, kills, lost_watches, machine, power_cuts)
+    assert {bug for part in (*parts, proofs, races) for bug in part.BUGS} == set(planted.BUGS) - {"none"}

@@ -27,7 +27,7 @@ from leftovers import left_below
 from waiting import wait_until
 
 from smart_agents_fs.engine import tree
-from smart_agents_fs.spool import layout, store
+from smart_agents_fs.spool import jsonio, layout, store
 from smart_agents_fs.spool.layout import Spool
 
 CONFIG = """\
@@ -40,7 +40,8 @@ grace_s = 1
 """
 
 #: holds a flock of its own for as long as anything of its attempt lives, so that the next one sees an overlap;
-#: leaves a stubborn process in another session; a task called flaky fails the first time
+#: leaves a stubborn process in another session; a task called flaky fails the first time, one called held works until
+#: the file `go` is there
 AGENT = """\
 #!{python} -ISs
 import fcntl, os, random, signal, sys, time
@@ -64,6 +65,8 @@ try:
 except OSError:
     pass
 time.sleep(random.uniform(0, {seconds}))
+while "held" in sys.argv and not os.path.exists(folder + "/go"):
+    time.sleep(0.05)
 if "flaky" in sys.argv and first:
     sys.exit(3)
 os.write(history, f"end {{task}}\\n".encode())
@@ -113,7 +116,11 @@ class Arena:
 
     def submit(self, *words: str, options: tuple[str, ...] = ()) -> str | None:
         """Submit a task of the agent's; its id, or None when that was refused."""
-        command = self.command("submit", *options, "--agent", "command", "--", str(self.program), *words)
+        return self.ask(*options, "--agent", "command", "--", str(self.program), *words)
+
+    def ask(self, *words: str) -> str | None:
+        """What `sa-spool submit WORDS` printed, the id of a task, or None when that was refused."""
+        command = self.command("submit", *words)
         done = subprocess.run(command, env=self.environ, cwd="/", capture_output=True, text=True, check=False)
         if done.returncode != 0:
             self.refused.append(done)
@@ -121,9 +128,9 @@ class Arena:
         self.acknowledged.append(done.stdout.strip())
         return self.acknowledged[-1]
 
-    def supervise(self) -> subprocess.Popen[bytes]:
-        """Start a supervisor as a child of ours."""
-        with open(self.folder / "supervisor.log", "ab") as log:
+    def supervise(self, log_name: str = "supervisor.log") -> subprocess.Popen[bytes]:
+        """Start a supervisor as a child of ours, which says what it has to say in this log."""
+        with open(self.folder / log_name, "ab") as log:
             child = subprocess.Popen(
                 self.command("supervise", "--detached"),
                 env=self.environ,
@@ -134,6 +141,11 @@ class Arena:
             )
         self.children.append(child)
         return child
+
+    def said(self) -> str:
+        """What our supervisors have said."""
+        logs = (self.folder / "supervisor.log", Path(self.spool.supervisor("log")))
+        return "".join(path.read_text(errors="replace") for path in logs if path.exists())
 
     def processes(self, verb: str) -> list[tuple[int, int, list[str]]]:
         """Our processes that do `verb`: pid, start ticks, the words after it."""
@@ -167,8 +179,12 @@ class Arena:
     def finish(self, seconds: float = 60) -> list[str]:
         """Let a supervisor bring everything to its end; what is wrong when it could not."""
         child = self.supervise()
+
+        def done() -> bool:
+            return (self._works(child) or child.poll() is not None) and self.quiet()
+
         try:
-            wait_until(self.quiet, "it never became quiet", seconds=seconds, every=0.1)
+            wait_until(done, "it never became quiet", seconds=seconds, every=0.1)
             problems: list[str] = []
         except AssertionError as error:
             problems = [str(error)]
@@ -177,8 +193,13 @@ class Arena:
         try:
             child.wait(10)
         except subprocess.TimeoutExpired:
-            problems.append("its supervisor does not leave")
+            problems.append(f"its supervisor does not leave: {self.said()[-300:]}")
         return problems + self.left()
+
+    def _works(self, child: subprocess.Popen[bytes]) -> bool:
+        """Whether this supervisor has done a round: a signal before that may not even find it by its environment."""
+        status = jsonio.load_or_none(self.spool.supervisor("status.json")) or {}
+        return (status.get("supervisor") or {}).get("pid") == child.pid
 
     def left(self) -> list[str]:
         """The processes that are still there after a moment's grace, which are ended."""

@@ -18,16 +18,22 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
+import burst
+import claude_tasks
+import clock_jumps
 import failing_calls
 import full_disks
+import hostile
 import kills
 import lost_watches
 import machine
 import mounts
 import power_cuts
+import proofs
 import races
 import syscalls
 
+CLAUDE_SHARE = 1 / 15  #: of the tasks in the kills: each costs a second of a processor
 Outcome = tuple[list[str], str]  #: what is wrong, and how much was done
 
 
@@ -43,16 +49,19 @@ class Part:
 
 def parts(seed: int) -> list[Part]:
     """Everything there is; `run(bug, quick)` does it."""
+    no_client = claude_tasks.why_not()
 
     def cuts(kind: str) -> Part:
         def run(bug: str, quick: bool) -> Outcome:
-            return power_cuts.torture(10 if quick or bug != "none" else 100, kind=kind, bug=bug, seed=seed)
+            many = 10 if quick or bug != "none" else 100
+            return power_cuts.torture(many, kind=kind, bug=bug, seed=seed, claude=not (no_client or bug != "none"))
 
         return Part(f"power-{kind}", run, power_cuts.BUGS, mounts.why_not(kind))
 
     def random_kills(bug: str, quick: bool) -> Outcome:
         times = _times(bug, quick, 1000, 40, 12)
-        return kills.torture(times, bug=bug, seed=seed, seconds=60 if bug == "none" else 15)
+        share = CLAUDE_SHARE if bug == "none" and not no_client else 0.0
+        return kills.torture(times, bug=bug, seed=seed, seconds=60 if bug == "none" else 15, share=share)
 
     def calls(bug: str, quick: bool) -> Outcome:
         return failing_calls.torture(bug=bug, every=_times(bug, quick, 1, 5, 5))
@@ -60,11 +69,22 @@ def parts(seed: int) -> list[Part]:
     def watcher(bug: str, quick: bool) -> Outcome:
         return lost_watches.torture(bug=bug, quick=quick or bug != "none")
 
+    def proof(bug: str, quick: bool) -> Outcome:
+        return proofs.torture(bug=bug, clients=_times(bug, quick, 10, 2, 2), every=_times(bug, quick, 1, 7, 7))
+
+    def clock(bug: str, quick: bool) -> Outcome:
+        return clock_jumps.torture(bug=bug, seed=seed, quick=quick)
+
+    def hostility(bug: str, quick: bool) -> Outcome:
+        times, seconds = _times(bug, quick, 10_000, 300, 100), 15 if bug != "none" else 180
+        return hostile.torture(times, bug=bug, seed=seed, seconds=seconds)
+
     def full(options: str) -> Callable[[str, bool], Outcome]:
         return lambda bug, _quick: full_disks.torture(options, bug=bug)
 
     return [
         Part("kills", random_kills, kills.BUGS),
+        Part("proofs", proof, proofs.BUGS, no_client),
         Part("calls", calls, failing_calls.BUGS),
         Part("syscalls", lambda bug, quick: syscalls.torture(bug=bug, quick=quick), (), syscalls.why_not()),
         cuts("ext4"),
@@ -72,7 +92,14 @@ def parts(seed: int) -> list[Part]:
         Part("full-disk", full("size=1m"), full_disks.BUGS, mounts.why_not("tmpfs")),
         Part("no-inodes", full("nr_inodes=400"), full_disks.BUGS, mounts.why_not("tmpfs")),
         Part("watcher", watcher, lost_watches.BUGS),
-        Part("races", lambda bug, quick: races.torture(_times(bug, quick, 100, 20, 20), bug=bug), races.BUGS),
+        Part(
+            "burst",
+            lambda bug, quick: burst.torture(_times(bug, quick, 100_000, 2000, burst.queue() + 3000), bug=bug),
+            burst.BUGS,
+        ),
+        Part("clock", clock, clock_jumps.BUGS),
+        Part("hostile", hostility, hostile.BUGS),
+        Part("races", lambda bug, quick: races.torture(_times(bug, quick, 100, 40, 20), bug=bug), races.BUGS),
         Part("machine", lambda bug, quick: machine.torture(_times(bug, quick, 2000, 60, 300), bug=bug), machine.BUGS),
     ]
 

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable
+from typing import Any
 
 BOOT = "TORTURE_BOOT"  #: a boot id to be told instead of the machine's own: a power cut without a reboot
+CLOCK = "TORTURE_CLOCK"  #: a file with the seconds by which the wall clock is wrong: a jump without touching it
 
 
 def no_lock() -> None:
@@ -88,6 +91,86 @@ def trusts_events() -> None:
     supervisor.Supervisor._pending_mtime = lambda self: 0  # type: ignore[method-assign]  # noqa: ARG005
 
 
+def bare_grep() -> None:
+    """Recovery takes the words of a result line for the line, wherever they stand in the log."""
+    from smart_agents_fs.engine import recovery
+    from smart_agents_fs.engine.agents.base import Report
+    from smart_agents_fs.spool.words import Outcome
+
+    proved = recovery._report
+
+    def report(spool: Any, task_id: str, job: Any, attempt: int, settings: Any) -> Report:
+        try:
+            with open(spool.attempt(task_id, attempt, "stdout.log"), "rb") as log:
+                if b'"type":"result"' in log.read():
+                    return Report(outcome=Outcome.SUCCEEDED)
+        except OSError:
+            pass
+        return proved(spool, task_id, job, attempt, settings)
+
+    recovery._report = report
+
+
+def wall_clock_limits() -> None:
+    """A runner measures its limits of time by the wall clock."""
+    from smart_agents_fs.engine import runner
+
+    class Wall:
+        """The module `time`, as the runner uses it."""
+
+        time = staticmethod(time.time)
+        monotonic = time
+
+    runner.time = Wall  # type: ignore[attr-defined,assignment]
+
+
+def no_singleton() -> None:
+    """Every supervisor believes that it is the only one."""
+    from smart_agents_fs.engine.locks import Singleton
+
+    Singleton.take = lambda _self, _timeout_s: True  # type: ignore[method-assign,assignment]
+
+
+def offered_is_told() -> None:
+    """What a hook took in order to print it counts as told."""
+    from smart_agents_fs.spool import offers
+
+    offers._Proofs.of = lambda _self, _notice: True  # type: ignore[method-assign,assignment]
+
+
+def never_proved() -> None:
+    """The transcript is read, and what stands there is not found."""
+    from smart_agents_fs.spool import offers
+
+    offers._Proofs.of = lambda _self, _notice: False  # type: ignore[method-assign,assignment]
+
+
+def trusts_json() -> None:
+    """A file in `pending/` is read like one of our own: whatever Python's json takes is a job."""
+    import json
+
+    from smart_agents_fs.spool import jsonio
+
+    def loads(data: bytes) -> Any:
+        try:
+            return json.loads(data)
+        except ValueError as error:
+            raise jsonio.Unreadable(str(error)) from None
+
+    jsonio.loads = loads
+
+
+def opens_anything() -> None:
+    """A file in `pending/` is opened as it is: links are followed, and a FIFO is waited for."""
+    from smart_agents_fs.spool import jsonio
+
+    def read(path: str, *, limit: int = 0) -> bytes:  # noqa: ARG001
+        with open(path, "rb") as file:
+            return file.read()
+
+    jsonio.read = read
+
+
 BUGS: dict[str, Callable[[], None]] = {
     "none": lambda: None,
     "no lock": no_lock,
@@ -98,6 +181,13 @@ BUGS: dict[str, Callable[[], None]] = {
     "no sweep": no_sweep,
     "impatient": impatient,
     "trusts events": trusts_events,
+    "bare grep": bare_grep,
+    "wall clock limits": wall_clock_limits,
+    "no singleton": no_singleton,
+    "offered is told": offered_is_told,
+    "never proved": never_proved,
+    "trusts json": trusts_json,
+    "opens anything": opens_anything,
 }
 
 
@@ -108,6 +198,8 @@ def command(bug: str, *words: str) -> list[str]:
 
 def plant(bug: str) -> None:
     """Put `bug` into this process and into the runners that it starts."""
+    if CLOCK in os.environ:  # first: a module may keep `time.time` as it finds it
+        _shift_clock(os.environ[CLOCK])
     from smart_agents_fs import environment
     from smart_agents_fs.spool import process
 
@@ -115,6 +207,17 @@ def plant(bug: str) -> None:
     environment.Environment.command = lambda _, *words: command(bug, *words)  # type: ignore[method-assign]
     if BOOT in os.environ:
         process.boot_id = lambda: os.environ[BOOT]
+
+
+def _shift_clock(path: str) -> None:
+    """Let the wall clock of this process be wrong by the seconds that stand in a file, at each moment."""
+    right = time.time
+
+    def wrong() -> float:
+        with open(path) as file:
+            return right() + float(file.read())
+
+    time.time = wrong
 
 
 if __name__ == "__main__":

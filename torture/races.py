@@ -20,25 +20,25 @@ from smart_agents_fs.spool import store
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.tasklock import TaskLock
 
-BUGS = ("no lock", "no second look")
+BUGS = ("no lock", "no second look", "no singleton")
 
 
 def torture(many: int, *, bug: str = "none", folder: Path | None = None) -> tuple[list[str], str]:
     """What is wrong after all races with so many processes, and what was raced."""
     problems: list[str] = []
-    if bug != "no second look":
+    if bug in ("none", "no lock"):
         problems += claims(many, bug=bug)
-    if bug != "no lock":
+    if bug in ("none", "no second look"):
         problems += leaving(bug=bug, folder=folder)
-    if bug == "none":
-        problems += supervisors(many)
+    if bug in ("none", "no singleton"):
+        problems += supervisors(many, bug=bug)
     return problems, f"{many} processes on a claim, {many} supervisors, a submission to one that leaves"
 
 
-def supervisors(many: int) -> list[str]:
+def supervisors(many: int, *, bug: str = "none") -> list[str]:
     """Start so many supervisors at once: one works, the others leave quietly, and everything runs once."""
-    with arena(strays=0) as place:
-        starting = [place.supervise() for _ in range(many)]
+    with arena(bug=bug, strays=0) as place:
+        starting = [place.supervise(f"supervisor-{number}.log") for number in range(many)]
         for _ in range(3):
             place.submit()
         try:
@@ -49,16 +49,17 @@ def supervisors(many: int) -> list[str]:
                     and place.quiet()
                 ),
                 "there never was just one",
-                seconds=60 + many,
+                seconds=20 + many,
             )
         except AssertionError as error:
             return [str(error)]
         problems = [f"a supervisor exited {child.returncode}" for child in starting if child.returncode]
-        logs = (place.folder / "supervisor.log", Path(place.spool.supervisor("log")))
-        log = "".join(path.read_text() for path in logs if path.exists())
-        problems += [f"in a supervisor's log: {line}" for line in log.splitlines() if "rror" in line]
-        if log.count(" begins") != 1:
-            problems.append(f"{log.count(' begins')} supervisors began")
+        logs = [(place.folder / f"supervisor-{number}.log").read_text() for number in range(many)]
+        logs.append(place.said())  # of one that a submit started
+        spoke = [log for log in logs if log]
+        if len(spoke) != 1 or spoke[0].count(" begins") != 1:
+            problems.append(f"{len(spoke)} supervisors spoke: {' '.join(spoke)[:500]}")
+        problems += [f"in the log: {line}" for log in spoke for line in log.splitlines() if "rror" in line]
         return problems + place.finish() + place.problems(killed={})
 
 

@@ -40,7 +40,7 @@ def end_record(
         "error": {"kind": report.error[0], "message": report.error[1]} if report.error else None,
         "output": report.output,
         "metrics": {
-            "duration_s": round(ended - started, 3) if started is not None else None,
+            "duration_s": round(max(0.0, ended - started), 3) if started is not None else None,
             "tokens_used": report.tokens_used,
             "cost_usd": report.cost_usd,
             "num_turns": report.num_turns,

@@ -95,8 +95,12 @@ def take_in(spool: Spool, name: str, settings: Settings) -> Accepted | Later | R
 
 
 def _age(path: str) -> float:
-    """Seconds since a file was last written or moved, which its mtime, set by whoever likes, does not tell."""
-    return max(0.0, now() - os.lstat(path).st_ctime)
+    """Seconds since a file was last written or moved, which its mtime, set by whoever likes, does not tell.
+
+    A file from the future was written before the clock was set back; as far as it is ahead, so old may it be taken,
+    or it would be left alone until the clock has come there again.
+    """
+    return abs(now() - os.lstat(path).st_ctime)
 
 
 def _check_dropped(spool: Spool, name: str, task: Task, job: dict[str, Any], settings: Settings) -> Later | None:

@@ -1,4 +1,8 @@
-"""Pruning once a day, by the supervisor. When it was last done stands in `supervisor/pruned`."""
+"""Pruning once a day, by the supervisor. When it was last done stands in `supervisor/pruned`.
+
+A clock that is wrong by years would make everything old. So when the last time seems longer ago than the retention
+itself, the clock is doubted: a day has to pass first, as in a spool that was never pruned.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +35,8 @@ class Retention:
             if last <= now < last + DAY_S:
                 self._next = last + DAY_S
                 return
-            if pruning.prune(self._spool, days * DAY_S, now, limit=MOST).more:
+            doubtful = now - last > max(days, 2) * DAY_S
+            if not doubtful and pruning.prune(self._spool, days * DAY_S, now, limit=MOST).more:
                 return  # the rest in the next round
         except FileNotFoundError:
             pass

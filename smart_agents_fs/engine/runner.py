@@ -56,6 +56,7 @@ class Runner:
         self.task = Task.from_job(task_id, self.job)
         self.token = os.urandom(16).hex()
         self.started = time.time()
+        self.begun = time.monotonic()
         self.durable = settings["durability"] == "full"
         self._shown: Progress | None = None
         self._fed = 0
@@ -303,6 +304,7 @@ class Runner:
         left: Sequence[sweep.Left] = (),
     ) -> str:
         end = end_record(report, self.attempt, self.token, exit_code, self.started, time.time())
+        end["metrics"]["duration_s"] = round(time.monotonic() - self.begun, 3)  # the clock may have been set
         end["not_enforced"] = [*self.task.not_enforced, *not_enforced]
         end["left_processes"] = []
         end = sweep.noted(end, left)

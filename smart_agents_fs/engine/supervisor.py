@@ -184,6 +184,8 @@ class Supervisor:
         since = now - self._scanned
         if not (since >= RESCAN_S or since < 0 or (self._unlisted and since >= SCAN_SHARE * self._scan_took)):
             return False
+        if since < 0:  # the clock was set back: each pause is reckoned anew
+            self.waiting.clear()
         begun = time.perf_counter()
         self._unlisted = False
         self._scanned = now
@@ -232,7 +234,7 @@ class Supervisor:
                 self.waiting.drop(task.id)
                 self.series.take(task, inode)
                 return
-            not_before = max(task.not_before or 0.0, runs.not_before(self.spool, task.id))
+            not_before = max(task.not_before or 0.0, runs.not_before(self.spool, task.id, now))
             self.turns.put(Waiting.of(task, not_before=not_before, seen=now, inode=inode), now)
 
     def _follow_running(self, now: float) -> None:

@@ -124,6 +124,11 @@ class Queue:
         if at < len(ready) and ready[at] is item:
             del ready[at]
 
+    def clear(self) -> None:
+        """Forget all tasks."""
+        for task_id in list(self._items):
+            self.drop(task_id)
+
     def first(self, kinds: Collection[TaskType], now: float) -> Waiting | None:
         """The ready task of one of these types whose turn it is; None when there is none."""
         while True:

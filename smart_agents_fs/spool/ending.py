@@ -43,7 +43,7 @@ def finish(spool: Spool, task_id: str, job: dict[str, Any], end: dict[str, Any],
     # Not while something of this attempt lives: two of one task must never be at work.
     held = end.get("left_processes") or runs.cancel_requested(spool, task_id) is not None
     if delay is not None and not held:
-        runs.put_back(spool, task_id, attempt, now + delay)
+        runs.put_back(spool, task_id, attempt, now + delay, pause_s=delay)
         store.move(spool, task_id, layout.RUNNING, layout.PENDING)
         audit.note(spool, "retry", task_id, attempt=attempt, outcome=end["outcome"], failure=failures.class_of(end))
         return layout.PENDING

@@ -48,18 +48,31 @@ def current_attempt(spool: Spool, task_id: str) -> int:
     return attempts_used(spool, task_id) + 1
 
 
-def not_before(spool: Spool, task_id: str) -> float:
-    """Unix seconds before which a task that was put back must not start; 0 when it may."""
-    value = (jsonio.load_or_none(spool.run(task_id, "schedule.json")) or {}).get("not_before")
+def not_before(spool: Spool, task_id: str, now: float | None = None) -> float:
+    """Unix seconds before which a task that was put back must not start; 0 when it may.
+
+    A pause between attempts is never longer from `now` on than it was meant to be: the clock that it was reckoned
+    with may have been set back since, by a year say.
+    """
+    schedule = jsonio.load_or_none(spool.run(task_id, "schedule.json")) or {}
+    value, pause = schedule.get("not_before"), schedule.get("pause_s")
     try:
-        return clock.parse(value) if isinstance(value, str) else 0.0
+        start = clock.parse(value) if isinstance(value, str) else 0.0
     except ValueError:
         return 0.0
+    if now is None or not isinstance(pause, (int, float)):
+        return start
+    return min(start, now + pause)
 
 
-def put_back(spool: Spool, task_id: str, attempts: int, not_before: float) -> None:
-    """Write, before the rename to `pending/`, that `attempts` are used and when the next may start."""
-    _schedule(spool, task_id, attempts, not_before, forgiven(spool, task_id), retried(spool, task_id))
+def put_back(spool: Spool, task_id: str, attempts: int, not_before: float, *, pause_s: float | None = None) -> None:
+    """Write, before the rename to `pending/`, that `attempts` are used and when the next may start.
+
+    `pause_s` says how far ahead that is, where a pause is meant and not a time of day.
+    """
+    _schedule(
+        spool, task_id, attempts, not_before, forgiven(spool, task_id), retried(spool, task_id), pause_s=pause_s
+    )
 
 
 def forgive(spool: Spool, task_id: str, attempts: int, not_before: float) -> None:
@@ -120,8 +133,19 @@ def _scheduled(spool: Spool, task_id: str, name: str) -> int:
     return number if isinstance(number, int) else 0
 
 
-def _schedule(spool: Spool, task_id: str, attempts: int, not_before: float, forgiven: int, retried: int) -> None:
+def _schedule(
+    spool: Spool,
+    task_id: str,
+    attempts: int,
+    not_before: float,
+    forgiven: int,
+    retried: int,
+    *,
+    pause_s: float | None = None,
+) -> None:
     record: dict[str, Any] = {"format": 1, "attempts": attempts, "not_before": clock.stamp(not_before)}
+    if pause_s is not None:
+        record["pause_s"] = round(pause_s, 3)
     if retried:
         record |= {"forgiven": forgiven, "retried": retried}
     series = (jsonio.load_or_none(spool.run(task_id, "schedule.json")) or {}).get("series")

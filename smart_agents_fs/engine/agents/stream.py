@@ -48,6 +48,7 @@ class Stream:
         self._calls: dict[str, tuple[str, dict[str, Any], bool]] = {}  # id → tool, input, whether the main agent's
         self._background: set[str] = set()
         self._at_work = False
+        self._turns = 0  # begun, less those whose result is there
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes; they may end anywhere."""
@@ -67,12 +68,14 @@ class Stream:
     @property
     def finished(self) -> bool:
         """Whether the latest result is the last one: nothing was begun after it and nothing runs on behind it."""
-        return self.result is not None and not self._at_work and not self._background
+        open_turns = self._turns > 0 or self._at_work
+        return self.result is not None and not open_turns and not self._background
 
     def _system(self, line: dict[str, Any]) -> None:
         subtype = line.get("subtype")
         if subtype == "init":
             self._at_work = True
+            self._turns += 1
             self.session = _text(line, "session_id") or self.session
             self.model = _text(line, "model") or self.model
             self.version = _text(line, "claude_code_version") or self.version
@@ -102,7 +105,8 @@ class Stream:
         if status in ("", "running", "pending"):
             return
         if _text(line, "task_id") in self._background:
-            self._background.discard(_text(line, "task_id"))
+            if line.get("subtype") == "task_notification":  # `task_updated` is no word to the main agent yet
+                self._background.discard(_text(line, "task_id"))
             # the main agent is told, which is another turn. Or the client was ended, and this work with it:
             # then a result that came before is no proof that all was done
             self._at_work = True
@@ -175,6 +179,7 @@ class Stream:
 
     def _result(self, line: dict[str, Any]) -> None:
         self.result = line
+        self._turns = max(0, self._turns - 1)
         self.usage.result(line)
         denials = line.get("permission_denials")
         for denial in denials if isinstance(denials, list) else ():
