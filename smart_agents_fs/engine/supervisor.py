@@ -18,11 +18,24 @@ from smart_agents_fs.engine.retention import Retention
 from smart_agents_fs.engine.waiting import Waiting, inode_of, listing
 from smart_agents_fs.errors import SmartAgentsError
 from smart_agents_fs.settings import Settings
-from smart_agents_fs.spool import clock, ending, jsonio, layout, offers, pausing, runs, sessions, store, tasklock
+from smart_agents_fs.spool import (
+    clock,
+    dependencies,
+    dependents,
+    ending,
+    jsonio,
+    layout,
+    offers,
+    pausing,
+    runs,
+    sessions,
+    store,
+    tasklock,
+)
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.task import Task
 from smart_agents_fs.spool.tasklock import TaskLock
-from smart_agents_fs.spool.words import DependsPolicy, TaskType
+from smart_agents_fs.spool.words import TaskType
 
 RESCAN_S = 15.0  #: between two listings that trust no event
 BUSY_S = 0.05  #: until a lock that was busy is tried again: no event tells when it is let go
@@ -141,6 +154,19 @@ class Supervisor:
             if name[:-5] in self.running or (item is not None and not item.is_edited(self.spool)):
                 continue
             self._take_in_one(name, now)
+        # Of those that wait only one with a start time can have been retried; what runs already is looked at too.
+        looked_at = {name[:-5]: self.waiting.get(name[:-5]) for name in names}
+        self._lead_back({task_id for task_id, waits in looked_at.items() if waits is None or waits.not_before})
+
+    def _lead_back(self, task_ids: set[str]) -> None:
+        """Put back what depends on a task that was retried, in case its retrier did not live to do so."""
+        try:
+            self.look_again |= {
+                f"{task_id}.json" for task_id in dependents.lead_back_after_crash(self.spool, task_ids)
+            }
+        except (OSError, SmartAgentsError) as error:
+            log.say(f"cannot lead back what depends on a retried task yet: {error}")
+            self.look_again |= {f"{task_id}.json" for task_id in task_ids}
 
     def _take_in_one(self, name: str, now: float) -> None:
         inode = inode_of(self.spool, name)  # before it is read: what comes after that is seen as an edit
@@ -205,6 +231,7 @@ class Supervisor:
             try:
                 if self._ended_while_waiting(item):
                     del self.waiting[task_id]
+                    self._busy = True  # what depends on it may stand before it in this round, and no event will tell
                     continue
                 item.reason = self._why_not_yet(item, now, limits, paused)
                 if not item.reason and self._claim(item):
@@ -220,27 +247,25 @@ class Supervisor:
             return held
         if item.not_before > now:
             return f"its time, {clock.stamp(item.not_before)}"
-        for other in item.task.depends_on:
-            if store.state_of(self.spool, other) not in layout.ENDED:
-                return f"{other}, on which it depends"
+        verdict = dependencies.judge(self.spool, item.task.depends_on, item.task.depends_policy)
+        if verdict.kind != dependencies.READY:
+            return verdict.words
         return admission.admits(item.task.type, list(self.running.values()), limits).reason
 
     def _ended_while_waiting(self, item: Waiting) -> bool:
         """End a task that was cancelled, whose dependency failed, or whose runner cannot start."""
         task = item.task
         outcome, kind, message = "", "", ""
+        details = None
         request = runs.cancel_requested(self.spool, task.id)
         if request is not None:
             outcome, kind, message = "cancelled", "cancelled", ending.cancel_message(request)
         elif self._false_starts.get(task.id, 0) >= FALSE_STARTS:
             message = f"its runner died {FALSE_STARTS} times before it began; {self.spool.supervisor('log')} says why"
             outcome, kind = "failed", "runner"
-        elif task.depends_policy is DependsPolicy.SUCCESS:
-            for other in task.depends_on:
-                state = store.state_of(self.spool, other)
-                if state in ("failed", "cancelled"):
-                    outcome, kind = "dependency_failed", "dependency"
-                    message = f"{other}, on which it depends, {'was cancelled' if state == 'cancelled' else 'failed'}"
+        elif (verdict := dependencies.judge(self.spool, task.depends_on, task.depends_policy)).kind == "ends":
+            outcome, kind = "dependency_failed", "dependency"
+            message, details = verdict.words, verdict.details
         if not outcome:
             return False
         lock = tasklock.take(self.spool, task.id)
@@ -250,7 +275,9 @@ class Supervisor:
         with lock:
             if os.path.lexists(self.spool.job(layout.PENDING, task.id)):
                 job = jsonio.load_or_none(self.spool.job(layout.PENDING, task.id)) or {}
-                ending.end_unrun(self.spool, task.id, job, outcome, kind, message)
+                ended = ending.end_unrun(self.spool, task.id, job, outcome, kind, message, details)
+                if ended == layout.PENDING:  # its dependency was retried at this moment
+                    self.look_again.add(f"{task.id}.json")
             self._false_starts.pop(task.id, None)  # a retry by hand begins anew
         return True
 
