@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -224,6 +225,47 @@ def test_a_dependency_that_ended_long_ago_counts_at_once(spool: Spool, argv: lis
     second = submit(spool, depends_on=[first])
     finish(spool)
     assert state(spool, second) == then
+
+
+# -- what its agent is offered --------------------------------------------------------------------------------
+
+
+def test_the_agent_finds_in_a_file_how_its_dependencies_ended_and_where_their_results_are(spool: Spool) -> None:
+    good = submit(spool, argv=["echo", "forty-two"], description="Count")
+    bad = submit(spool, argv=FAILS, retries={"max": 1, "backoff_s": 0.01})
+    never = submit(spool, not_before=LATER)
+    cancelling.cancel(spool, never, via="test")
+    gone = submit(spool, not_before=LATER)
+    words = ["sh", "-c", 'echo "$SA_DEPENDENCIES"; cat "$SA_DEPENDENCIES"']
+    last = submit(spool, argv=words, depends_on=[good, bad, never, gone], depends_policy="any")
+    os.unlink(spool.job("pending", gone))
+    finish(spool)
+    path, _, text = result(spool, last)["output"].partition("\n")
+    assert path == spool.attempt(last, 1, "dependencies.json")
+    assert [list(each.values()) for each in json.loads(text)] == [
+        [
+            good,
+            "Count",
+            "completed",
+            "succeeded",
+            spool.run(good, "result.json"),
+            spool.attempt(good, 1, "stdout.log"),
+        ],
+        [bad, "false", "failed", "failed", spool.run(bad, "result.json"), spool.attempt(bad, 2, "stdout.log")],
+        [never, "true", "cancelled", "cancelled", spool.run(never, "result.json"), None],
+        [gone, "", None, None, None, None],
+    ]
+    assert list(json.loads(text)[0]) == ["id", "description", "state", "outcome", "result", "stdout"]
+
+
+def test_a_task_without_dependencies_is_offered_nothing_not_even_what_its_submitter_was(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SA_DEPENDENCIES", "/of/another/task")
+    task = submit(spool, argv=["env"])
+    finish(spool)
+    assert "SA_DEPENDENCIES" not in result(spool, task)["output"]
+    assert not os.path.exists(spool.attempt(task, 1, "dependencies.json"))
 
 
 # -- a dependency that is gone --------------------------------------------------------------------------------

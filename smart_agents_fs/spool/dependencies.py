@@ -1,4 +1,4 @@
-"""What a task depends on: whether that lets it start, and if not, why, in words.
+"""What a task depends on: whether that lets it start, and if not, why, in words; and what it left.
 
 Decided from the disk alone, so that whoever asks, whenever, gets the same answer. A dependency counts by the
 directory that its job file stands in. One whose job file was removed by hand counts by the result it left; where
@@ -7,7 +7,9 @@ there is none either, it can never succeed, and what depends on it need not wait
 
 from __future__ import annotations
 
-from smart_agents_fs.spool import ids, jsonio, layout, quoting, store
+import os
+
+from smart_agents_fs.spool import fields, ids, jsonio, layout, quoting, runs, store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,6 +89,34 @@ def named_in(path: str) -> list[str]:
         return named_by(jsonio.loads(raw)) if b'"depends_on"' in raw else []  # parsing takes ten times as long
     except (FileNotFoundError, jsonio.Unreadable):
         return []
+
+
+def offer(spool: Spool, depends_on: Sequence[str], path: str) -> list[dict[str, Any]]:
+    """Write what these tasks left to the file `path`, for the agent that builds on them, and return it.
+
+    Where it is, not what it says. A path is None where there is no such file, the state where the job file is gone.
+    """
+    found = []
+    for other in depends_on:
+        state = store.state_of(spool, other)
+        job = (jsonio.load_or_none(spool.job(state, other)) if state else None) or {}
+        made = runs.attempts_made(spool, other)
+        entry: dict[str, Any] = {
+            "id": other,
+            "description": quoting.line(fields.describe(fields.fitting(job)), 80),
+            "state": state,
+            "outcome": _result(spool, other).get("outcome"),
+            "result": _if_there(spool.run(other, "result.json")),
+            "stdout": _if_there(spool.attempt(other, made[-1], "stdout.log")) if made else None,
+        }
+        found.append(entry)
+    text = ",\n ".join([jsonio.dumps(entry, 1) for entry in found])
+    jsonio.replace(path, f"[{text}]", spool.tmp, durable=False)
+    return found
+
+
+def _if_there(path: str) -> str | None:
+    return path if os.path.isfile(path) else None
 
 
 def _succeeded(spool: Spool, task_id: str) -> bool:
