@@ -33,7 +33,7 @@ from smart_agents_fs.queue_types import (
     TaskResult,
     TaskStatus,
 )
-from smart_agents_fs.spool import cancelling, clock, failures, layout, retrying, store, submission, tasklock, view
+from smart_agents_fs.spool import cancelling, clock, dependents, failures, layout, store, submission, tasklock, view
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.words import Failure, Outcome, State, TaskType
 
@@ -117,9 +117,10 @@ class BackgroundTaskQueue:
     def retry(self, task_id: str) -> int:
         """Run a task that failed or was cancelled once more, under its id; returns the attempt's number.
 
-        Raises Refused for a task that succeeded, waits or runs, TaskNotFound, SpoolUnusable.
+        What did not start because of it waits again too. Raises Refused for a task that succeeded, waits or runs, or
+        that depends on one which has to be retried first; TaskNotFound, SpoolUnusable.
         """
-        attempt = retrying.retry(self.spool, store.find(self.spool, task_id), via="python")
+        attempt, _ = dependents.retry(self.spool, store.find(self.spool, task_id), via="python")
         with suppress(OSError, SmartAgentsError):
             starter.ensure_supervisor(self.spool)
         return attempt

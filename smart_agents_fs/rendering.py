@@ -131,7 +131,7 @@ def how_far(status: dict[str, Any]) -> str:
 def _why(status: dict[str, Any]) -> str:
     if not status["error"] or status["state"] == "cancelled":
         return ""
-    return f": {quoting.line(str(status['error'].get('message')), 120)}"
+    return f": {telling.reason(status['outcome'], status['error'].get('message'))}"
 
 
 def ending(outcome: str | None) -> str:

@@ -39,6 +39,7 @@ _PRIVATE_TOO = (
     "CLAUDE_CODE_SSE_PORT",
     "SA_SESSION_ID",
     "SA_RUN_DIR",
+    "SA_DEPENDENCIES",
     "SA_ATTEMPT_TOKEN",
 )
 _BUILD_AGAIN_S = 600.0  #: after a build that failed; a submit tries again at once

@@ -82,7 +82,7 @@ def test_a_waiting_task_beyond_those_that_are_named_is_told_how_many_wait(inside
     supervisor(inside.spool).tick(time.time())
     with open(inside.spool.supervisor("lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        told = [view.waiting_for(inside.spool, task, "command") for task in tasks]
+        told = [view.waiting_for(inside.spool, task, "command", {}) for task in tasks]
     assert told.count(f"its turn: {len(tasks)} tasks wait") == 2
     assert told.count("its time, 2099-01-01T00:00:00.000Z") == report.REASONS
     for task in tasks:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -178,6 +179,37 @@ def test_a_claude_task_reports_what_the_client_did(world: World) -> None:
     assert record["metrics"]["tokens_used"] > 0
     assert record["metrics"]["agents_involved"] == ["claude"]
     assert Path(world.claude.cwd, "note.md").read_text() == "a note\n"
+
+
+def test_a_claude_task_reads_the_result_of_the_task_before_it_beside_what_the_user_allows(world: World) -> None:
+    root = world.folder / "a (b) c,[d]/spool"  # all that has a meaning in a rule of the client
+    root.parent.mkdir()
+    world.spool = Spool(str(root))
+    settings = Path(world.folder, "home/.config/smart-agents/config.toml")
+    settings.parent.mkdir(parents=True)
+    settings.write_text(f'[spool]\ndir = "{root}"\n[claude]\nargs = ["--allowedTools", "Bash(touch:*)"]\n')
+    done: list[str] = []
+
+    def script(request: Request) -> Answer | str:
+        if not done:
+            done.extend(re.findall(r"; result: (/.+?);", request.told()))
+            return tool("Bash", {"command": "touch own"})
+        if len(done) == 1:
+            done.append("read")
+            return tool("Read", {"file_path": done[0]})
+        return f"I read: {request.tool_results()[-1]}"
+
+    world.api.script = script
+    words = ("--agent", "command", "--description", "Count", "--", "echo", "forty-two")
+    first = world.shell("submit", *words)
+    second = world.shell("submit", "--after", first, "build on it")
+    wait_until(lambda: store.state_of(world.spool, second) in ("completed", "failed"), "the second did not end")
+    record = result(world.spool, second)
+    assert (record["outcome"], record["error"]) == ("succeeded", None)
+    assert "forty-two" in record["output"]
+    (told,) = [turn.told() for turn in world.api.turns if "build on it" in turn.told()]
+    assert f"- {first} “Count” succeeded; result: {world.spool.run(first)}/result.json; log: " in told
+    assert "forty-two" not in told
 
 
 def test_our_own_agents_are_told_nothing_and_leave_no_session(current: World) -> None:

@@ -99,8 +99,10 @@ def test_a_failed_dependency_ends_the_whole_chain_behind_it_and_says_so(spool: S
     third = submit(spool, depends_on=[second])
     finish(spool)
     assert result(spool, second)["outcome"] == "dependency_failed"
-    assert result(spool, second)["error"]["message"] == f"{first}, on which it depends, failed"
-    assert result(spool, third)["error"]["message"] == f"{second}, on which it depends, failed"
+    why = f"{first}, on which it depends, failed: `false` exited 1"
+    assert result(spool, second)["error"]["message"] == why
+    behind = result(spool, third)["error"]["message"]
+    assert behind.startswith(f"{second}, on which it depends, did not start, because {first}")
     assert result(spool, third)["attempt"] == 0
 
 

@@ -237,7 +237,8 @@ def _already_ended(spool: Spool, task_id: str, job: dict[str, Any]) -> Later | A
         result = jsonio.load_or_none(spool.run(task_id, "result.json"))
         if result is None:  # emptied by a power cut before it was told
             return Accepted(task=Task.from_job(task_id, job))
-        ending.conclude(spool, task_id, job, result, layout.PENDING)
+        if ending.conclude(spool, task_id, job, result, layout.PENDING) == layout.PENDING:
+            return Later(reason="it waits again: a task on which it depends was retried")
     return None
 
 

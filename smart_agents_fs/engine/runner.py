@@ -73,9 +73,10 @@ class Runner:
         home = os.path.expanduser("~")
         cwd = self.task.cwd or self.task.project_dir or home
         self._patiently(lambda: os.makedirs(self.spool.attempt(self.task_id, self.attempt), 0o700, exist_ok=True))
+        dependencies = self._dependencies()
         try:
             agent = agent_for(self.task, self.settings, cwd, home)
-            launch = self._prepare(agent, cwd)
+            launch = self._prepare(agent, cwd, dependencies)
         except AgentUnavailable as error:
             self._record_start(None, durable=self.durable)
             return self._end(self._refused(error), None, ())
@@ -99,7 +100,19 @@ class Runner:
         report = self._report(reader, exit_code, stop)
         return self._end(report, exit_code, launch.not_enforced, left)
 
-    def _prepare(self, agent: Agent, cwd: str) -> Launch:
+    def _dependencies(self) -> list[dict[str, Any]]:
+        """What the tasks left that this one depends on, also written for the agent; nearly all depend on none."""
+        if not self.task.depends_on:
+            return []
+        from smart_agents_fs.spool import dependencies
+
+        return self._patiently(lambda: dependencies.offer(self.spool, self.task.depends_on, self._offered))
+
+    @property
+    def _offered(self) -> str:
+        return self.spool.attempt(self.task_id, self.attempt, "dependencies.json")
+
+    def _prepare(self, agent: Agent, cwd: str, dependencies: list[dict[str, Any]]) -> Launch:
         if not os.path.isdir(cwd):
             raise AgentUnavailable("cwd_missing", f"its directory {cwd} is gone; make it again and retry")
         context = Context(
@@ -108,6 +121,7 @@ class Runner:
             run_dir=self.spool.run(self.task_id),
             attempt=self.attempt,
             environ=os.environ,
+            dependencies=dependencies,
         )
         return agent.launch(self.task, context)
 
@@ -169,6 +183,8 @@ class Runner:
             "SA_SESSION_ID": self.task.session_id or "",
             tree.TOKEN: self.token,
         }
+        if self.task.depends_on:
+            environ["SA_DEPENDENCIES"] = self._offered
         actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(files)]
         ignored = (signal.SIGPIPE, signal.SIGXFSZ)  # by Python itself; the agent is to start as from a shell
         try:

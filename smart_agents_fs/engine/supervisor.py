@@ -21,7 +21,20 @@ from smart_agents_fs.engine.turns import StartRunner, Turns
 from smart_agents_fs.engine.waiting import Queue, Waiting, inode_of, listing
 from smart_agents_fs.errors import SmartAgentsError
 from smart_agents_fs.settings import Settings
-from smart_agents_fs.spool import clock, ending, jsonio, layout, offers, recent, runs, sessions, store, tasklock, view
+from smart_agents_fs.spool import (
+    clock,
+    dependents,
+    ending,
+    jsonio,
+    layout,
+    offers,
+    recent,
+    runs,
+    sessions,
+    store,
+    tasklock,
+    view,
+)
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.task import Task
 from smart_agents_fs.spool.words import TaskType
@@ -215,6 +228,18 @@ class Supervisor:
             item = self.waiting.get(name[:-5])
             if name[:-5] not in self.running and (item is None or item.is_edited(self.spool)):
                 self._take_in_one(name, now)
+        # Of those that wait only one with a start time can have been retried; what runs already is looked at too.
+        looked_at = {name[:-5]: self.waiting.get(name[:-5]) for name in names}
+        self._lead_back({task_id for task_id, waits in looked_at.items() if waits is None or waits.not_before})
+
+    def _lead_back(self, task_ids: set[str]) -> None:
+        """Put back what depends on a task that was retried, in case its retrier did not live to do so."""
+        try:
+            back = dependents.lead_back_after_crash(self.spool, task_ids)
+            self._look_again |= {f"{task_id}.json" for task_id in back}
+        except (OSError, SmartAgentsError) as error:
+            log.say(f"cannot lead back what depends on a retried task yet: {error}")
+            self._look_again |= {f"{task_id}.json" for task_id in task_ids}
 
     def _take_in_one(self, name: str, now: float) -> None:
         inode = inode_of(self.spool, name)  # before it is read: what comes after that is seen as an edit

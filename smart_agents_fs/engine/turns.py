@@ -10,15 +10,16 @@ import os
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
 from smart_agents_fs.engine import admission, log, recovery
 from smart_agents_fs.engine.waiting import Queue, Waiting
 from smart_agents_fs.errors import SmartAgentsError
 from smart_agents_fs.settings import Settings
-from smart_agents_fs.spool import clock, ending, jsonio, layout, pausing, runs, store, tasklock
+from smart_agents_fs.spool import clock, dependencies, ending, jsonio, layout, pausing, runs, store, tasklock
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.tasklock import TaskLock
-from smart_agents_fs.spool.words import DependsPolicy, TaskType
+from smart_agents_fs.spool.words import TaskType
 
 CANCELS = 500  #: waiting tasks that are searched for a request to cancel in one go
 
@@ -56,15 +57,20 @@ class Turns:
 
     def put(self, item: Waiting, now: float) -> None:
         """Let `item` wait for what it has to; or end it, where it can never start."""
-        blocker, why_never = self._standing(item)
-        if why_never and self._end(item, "dependency_failed", "dependency", why_never):
+        verdict = dependencies.judge(self.spool, item.depends_on, item.depends_policy)
+        never = verdict.kind == dependencies.ENDS
+        if never and self._end(item, "dependency_failed", "dependency", verdict.words, verdict.details):
             return
-        self.waiting.put(item, now, blocker=blocker, held=bool(why_never) or item.id in self._paused)
+        waits = verdict.kind == dependencies.WAITS
+        item.note = item.note if never else verdict.words
+        blocker = verdict.because_of[0] if waits else ""
+        self.waiting.put(item, now, blocker=blocker, held=never or item.id in self._paused)
 
     def release(self, ended: Collection[str] | None, now: float) -> None:
-        """Look again at what waits for these tasks, which have ended; None: for any task that has ended."""
+        """Look again at what waits for these tasks, which have ended; None: for any task that has ended, or is gone."""
         if ended is None:
-            ended = [task for task in self.waiting.blockers() if store.state_of(self.spool, task) in layout.ENDED]
+            alive = (layout.PENDING, layout.RUNNING)
+            ended = [task for task in self.waiting.blockers() if store.state_of(self.spool, task) not in alive]
         for task_id in ended:
             for item in self.waiting.behind(task_id):
                 self.put(item, now)
@@ -110,8 +116,6 @@ class Turns:
                 return self._pauses[what]
         if item.note:
             return item.note
-        if item.blocker:
-            return f"{item.blocker}, on which it depends"
         if item.timed:
             return f"its time, {clock.stamp(item.not_before)}"
         return self._refusals.get(item.type, "its turn")
@@ -134,7 +138,7 @@ class Turns:
                 self.waiting.put(item, now, held=True)
             elif self._end_if_asked(item):
                 return
-            elif item.depends_on and any(self._standing(item)):  # retried since we looked
+            elif item.depends_on and self._waits_again(item):
                 self.put(item, now)
             elif not item.note and self._claim(item):
                 self.waiting.drop(item.id)
@@ -144,24 +148,18 @@ class Turns:
             self._cannot(item, "start", error)
             self.waiting.put(item, now, held=True)
 
-    def _standing(self, item: Waiting) -> tuple[str, str]:
-        """The task that `item` still has to wait for, and why it can never start; both empty when it may."""
-        blocker = ""
-        for other in item.depends_on:
-            state = store.state_of(self.spool, other)
-            if state not in layout.ENDED:
-                blocker = blocker or other
-            elif item.depends_policy is DependsPolicy.SUCCESS and state != "completed":
-                how = "was cancelled" if state == "cancelled" else "failed"
-                return "", f"{other}, on which it depends, {how}"
-        return blocker, ""
+    def _waits_again(self, item: Waiting) -> bool:
+        """Whether a task on which `item` depends was retried, or removed, since we looked."""
+        return dependencies.judge(self.spool, item.depends_on, item.depends_policy).kind != dependencies.READY
 
     def _end_if_asked(self, item: Waiting) -> bool:
         """End a task that was cancelled; whether that was so, and done."""
         request = runs.cancel_requested(self.spool, item.id)
         return request is not None and self._end(item, "cancelled", "cancelled", ending.cancel_message(request))
 
-    def _end(self, item: Waiting, outcome: str, kind: str, message: str) -> bool:
+    def _end(
+        self, item: Waiting, outcome: str, kind: str, message: str, details: dict[str, Any] | None = None
+    ) -> bool:
         """End a waiting task, and what depends on it later in this round; false when something hinders that."""
         try:
             lock = self._lock(item)
@@ -171,7 +169,9 @@ class Turns:
                 path = self.spool.job(layout.PENDING, item.id)
                 if os.path.lexists(path):
                     job = jsonio.load_or_none(path) or {}
-                    ending.end_unrun(self.spool, item.id, job, outcome, kind, message)
+                    state = ending.end_unrun(self.spool, item.id, job, outcome, kind, message, details)
+                    if state == layout.PENDING:  # its dependency was retried at this moment
+                        self.again.add(f"{item.id}.json")
         except (OSError, SmartAgentsError) as error:
             self._cannot(item, "end", error)
             return False

@@ -51,7 +51,10 @@ def finish(spool: Spool, task_id: str, job: dict[str, Any], end: dict[str, Any],
 
 
 def conclude(spool: Spool, task_id: str, job: dict[str, Any], end: dict[str, Any], source: str) -> str:
-    """Write the result, tell it, and move the job file from `source` to its last state, which is returned."""
+    """Write the result, tell it, and move the job file from `source` to its last state, which is returned.
+
+    A task that ended because of a dependency goes back to `pending` when that one was retried at this moment.
+    """
     result = _result(task_id, job, end)
     path = spool.run(task_id, "result.json")
     standing = jsonio.load_or_none(path)
@@ -64,16 +67,30 @@ def conclude(spool: Spool, task_id: str, job: dict[str, Any], end: dict[str, Any
     target = state_for(result["outcome"])
     store.move(spool, task_id, source, target)
     audit.note(spool, "end", task_id, outcome=result["outcome"], attempt=result["attempt"])
+    if result["outcome"] == "dependency_failed":
+        from smart_agents_fs.spool import dependents
+
+        if dependents.look_again(spool, task_id):
+            return layout.PENDING
     return target
 
 
-def end_unrun(spool: Spool, task_id: str, job: dict[str, Any], outcome: str, kind: str, message: str) -> str:
-    """End a task in `pending/` without (another) attempt; returns its last state."""
+def end_unrun(
+    spool: Spool,
+    task_id: str,
+    job: dict[str, Any],
+    outcome: str,
+    kind: str,
+    message: str,
+    details: dict[str, Any] | None = None,
+) -> str:
+    """End a task in `pending/` without (another) attempt; returns its last state. `details` go into its result."""
     now = clock.stamp()
     end = {
         "attempt": runs.attempts_used(spool, task_id),
         "outcome": outcome,
         "error": {"kind": kind, "message": message},
+        "details": details or {},
         "started_at": None,
         "ended_at": now,
         "retried": runs.retried(spool, task_id),

@@ -11,7 +11,19 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
-from smart_agents_fs.spool import audit, clock, ids, jsonio, layout, notices, pausing, sessions, store, tasklock
+from smart_agents_fs.spool import (
+    audit,
+    clock,
+    dependencies,
+    ids,
+    jsonio,
+    layout,
+    notices,
+    pausing,
+    sessions,
+    store,
+    tasklock,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,22 +96,11 @@ def _needed(spool: Spool, old: set[str]) -> set[str]:
     needed: set[str] = set()
     while staying:
         state, task_id = staying.pop()
-        for other in _dependencies(spool, state, task_id):
+        for other in dependencies.named_in(spool.job(state, task_id)):
             if other in old and other not in needed:
                 needed.add(other)  # it stays, and so does what it depends on itself
                 staying += [(state, other) for state in layout.ENDED]
     return needed
-
-
-def _dependencies(spool: Spool, state: str, task_id: str) -> list[str]:
-    try:
-        raw = jsonio.read(spool.job(state, task_id))
-        if b'"depends_on"' not in raw:  # nearly all; parsing them would take ten times as long
-            return []
-        named = jsonio.loads(raw).get("depends_on") or []
-    except (FileNotFoundError, jsonio.Unreadable, AttributeError):
-        return []
-    return [other for other in named if ids.is_id(other)] if isinstance(named, list) else []
 
 
 def _remove_task(spool: Spool, task_id: str, state: str, oldest: float) -> bool:

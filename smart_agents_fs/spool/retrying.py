@@ -11,7 +11,7 @@ import os
 import time
 
 from smart_agents_fs.errors import Refused, TaskNotFound
-from smart_agents_fs.spool import audit, jsonio, layout, runs, store, tasklock
+from smart_agents_fs.spool import audit, dependencies, jsonio, layout, runs, store, tasklock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,13 +23,15 @@ PATIENCE_S = 3.0  #: for the runner of a task that has just ended, or for anothe
 def retry(spool: Spool, task_id: str, *, via: str) -> int:
     """Put a failed or cancelled task back into `pending/`, durably; returns the number of the attempt to come.
 
-    Raises Refused for a task that succeeded, waits or runs, TaskNotFound, and SpoolUnusable when the disk refuses.
+    What ended because of it is put back by `dependents.retry`. Raises Refused for a task that succeeded, waits or
+    runs, or that would end again at once because of one that it depends on; TaskNotFound; SpoolUnusable when the disk
+    refuses.
     """
     try:
         _may(spool, task_id)
         with tasklock.take(spool, task_id, wait_s=PATIENCE_S) or _busy(task_id):
             state = _may(spool, task_id)  # what it was before we had the lock proves nothing
-            attempt = _put_back(spool, task_id, state)
+            attempt = put_back(spool, task_id, state)
         audit.note(spool, "retry_by_hand", task_id, via=via, attempt=attempt)
         return attempt
     except FileNotFoundError:
@@ -38,8 +40,11 @@ def retry(spool: Spool, task_id: str, *, via: str) -> int:
         raise store.unusable(spool, error, f"{task_id} was not retried") from None
 
 
-def _put_back(spool: Spool, task_id: str, state: str) -> int:
-    """Archive how the task ended, and move it; see the top of this file for the order."""
+def put_back(spool: Spool, task_id: str, state: str) -> int:
+    """Archive how a task ended, and move it to `pending/`; returns the number of the attempt to come.
+
+    The caller holds its lock and has looked that it is in `state`. See the top of this file for the order.
+    """
     result_path = spool.run(task_id, "result.json")
     result = jsonio.load_or_none(result_path) or {}
     made = runs.attempts_made(spool, task_id)
@@ -72,7 +77,17 @@ def _may(spool: Spool, task_id: str) -> str:
     if state not in layout.ENDED:
         doing = "runs" if state == layout.RUNNING else "waits already"
         raise Refused(f"{task_id} {doing}; `sa-spool status {task_id}` says more")
+    verdict = dependencies.judge_job(spool, jsonio.load_or_none(spool.job(state, task_id)) or {})
+    if verdict.kind == dependencies.ENDS:
+        raise Refused(f"{task_id} would end again at once: {verdict.words}; {_what_first(spool, verdict)}")
     return state
+
+
+def _what_first(spool: Spool, verdict: dependencies.Verdict) -> str:
+    cause = verdict.because_of[-1]
+    if store.state_of(spool, cause) is None:
+        return "submit both anew"
+    return f"retry that one first: `sa-spool retry {cause}`"
 
 
 def _gone(task_id: str) -> TaskNotFound:

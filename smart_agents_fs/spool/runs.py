@@ -32,6 +32,12 @@ def retried(spool: Spool, task_id: str) -> int:
     return _scheduled(spool, task_id, "retried")
 
 
+def is_to_begin_anew(spool: Spool, task_id: str) -> bool:
+    """Whether the task was retried by hand and has ended no attempt since."""
+    schedule = jsonio.load_or_none(spool.run(task_id, "schedule.json")) or {}
+    return bool(schedule.get("retried")) and schedule.get("attempts") == schedule.get("forgiven")
+
+
 def attempts_made(spool: Spool, task_id: str) -> list[int]:
     """The numbers of the attempts that have a folder, the first one first; [] when it never ran."""
     try:

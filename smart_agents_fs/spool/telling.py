@@ -46,7 +46,7 @@ def for_person(notices: list[dict[str, Any]]) -> str:
     """One line for the person: what ended, and how to read more."""
     if len(notices) == 1:
         only = notices[0]
-        why = f": {quoting.line(str(only['error']), 120)}" if only.get("error") else ""
+        why = f": {reason(only['outcome'], only['error'])}" if only.get("error") else ""
         return f"{MARKS.get(only['outcome'], '❌')} {_fact(only)}{why} · sa-spool result {only['task']}"
     ended: dict[str, int] = {}
     for notice in notices:
@@ -55,6 +55,11 @@ def for_person(notices: list[dict[str, Any]]) -> str:
         [f"{MARKS.get(outcome, '❌')} {count} {outcome.replace('_', ' ')}" for outcome, count in ended.items()]
     )
     return f"{len(notices)} background tasks ended ({counts}) · sa-spool list"
+
+
+def reason(outcome: str | None, message: object) -> str:
+    """Why a task ended badly, in one short line; longer where the cause comes last, behind a chain of tasks."""
+    return quoting.line(str(message), 260 if outcome == "dependency_failed" else 120)
 
 
 def duration(seconds: float | None) -> str:

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import time
 from itertools import chain
 
 from smart_agents_fs import environment, settings
 from smart_agents_fs.errors import SmartAgentsError, SpoolUnusable, TaskNotFound
-from smart_agents_fs.spool import clock, fields, ids, jsonio, layout, pausing, recent, runs, store, tasklock
+from smart_agents_fs.spool import (
+    clock,
+    dependencies,
+    fields,
+    ids,
+    jsonio,
+    layout,
+    pausing,
+    recent,
+    runs,
+    store,
+    tasklock,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,7 +73,7 @@ def describe(spool: Spool, task_id: str, state: str, job: dict[str, Any]) -> dic
         "progress": percent,
         "current_step": progress.get("step") or None,
         "estimated_remaining_s": _remaining(job, running),
-        "waiting_for": waiting_for(spool, task_id, kind) if state == layout.PENDING else None,
+        "waiting_for": waiting_for(spool, task_id, kind, job) if state == layout.PENDING else None,
         "attempt": attempt,
         "created_at": job.get("created_at") or clock.stamp(ids.submitted_at(task_id)),
         "started_at": result.get("started_at") or running.get("started_at"),
@@ -160,12 +173,15 @@ def _mended(spool: Spool, task_id: str, state: str) -> dict[str, Any]:
     return record
 
 
-def waiting_for(spool: Spool, task_id: str, kind: str) -> str:
-    """Why a pending task of the type `kind` waits, in words."""
+def waiting_for(spool: Spool, task_id: str, kind: str, job: dict[str, Any]) -> str:
+    """Why a pending task of the type `kind` waits, in words: what can be seen of it here, else the supervisor's."""
     paused = pausing.reason(spool, pausing.names(spool), task_id, kind)
     if paused:
         return paused
     if tasklock.is_held(spool.supervisor("lock")):
+        own = _waits_by_itself(spool, task_id, job) if os.path.isdir(spool.run(task_id)) else ""  # once accepted
+        if own:
+            return own
         known = jsonio.load_or_none(spool.supervisor("status.json")) or {}
         reason = (known.get("waiting") or {}).get(task_id)
         if reason:
@@ -179,6 +195,17 @@ def waiting_for(spool: Spool, task_id: str, kind: str) -> str:
     if failed and environment.ready() is None:
         return f"the environment, which could not be built ({failed}); `sa-spool doctor` tries again"
     return "a supervisor; none is running, and the next submit or `sa-spool supervise` starts one"
+
+
+def _waits_by_itself(spool: Spool, task_id: str, job: dict[str, Any]) -> str:
+    """What a task waits for whatever else goes on: its time, or a task on which it depends; empty when nothing."""
+    given = job.get("not_before")
+    asked = clock.parse(given) if isinstance(given, str) and clock.is_time(given) else 0.0
+    not_before = max(asked, runs.not_before(spool, task_id))
+    if not_before > time.time():
+        return f"its time, {clock.stamp(not_before)}"
+    verdict = dependencies.judge_job(spool, job)
+    return f"its end: {verdict.words}" if verdict.kind == dependencies.ENDS else verdict.words
 
 
 def _default_priority() -> int:

@@ -6,7 +6,7 @@ the adapters is standard library alone: the runner imports it and should stay sm
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from smart_agents_fs.errors import SmartAgentsError
@@ -38,6 +38,7 @@ class Context:
     run_dir: str  #: the task's run folder
     attempt: int
     environ: Mapping[str, str]  #: the environment of the runner, as it came from whoever started the supervisor
+    dependencies: Sequence[Mapping[str, Any]] = ()  #: what the task depends on, as in `dependencies.json`
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
