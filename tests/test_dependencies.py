@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import time
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,7 @@ def test_the_reason_of_a_cancelled_cause_says_who_wanted_that(spool: Spool) -> N
     first, second, third = chain(spool, 3, not_before=LATER)
     cancelling.cancel(spool, first, via="shell", why="enough")
     finish(spool)
-    how = f"was cancelled via shell by uid {os.geteuid()}: enough"
+    how = f"was cancelled via shell by {pwd.getpwuid(os.geteuid()).pw_name} (uid {os.geteuid()}): enough"
     assert reason(spool, second) == f"{first}, on which it depends, {how}"
     assert reason(spool, third).endswith(f"because {first}, on which that depends, {how}")
 
@@ -157,10 +158,10 @@ def test_a_task_starts_only_when_all_of_several_have_succeeded(spool: Spool) -> 
     last = submit(spool, depends_on=[first, second])
     stepped.tick(time.time())
     assert sorted(held.started) == sorted([first, second])
-    assert stepped.waiting[last].reason == f"{first} and 1 more, on which it depends"
+    assert stepped.why(last) == f"{first} and 1 more, on which it depends"
     os.rename(spool.job("running", first), spool.job("completed", first))
     stepped.tick(time.time())
-    assert stepped.waiting[last].reason == f"{second}, on which it depends"
+    assert stepped.why(last) == f"{second}, on which it depends"
     os.rename(spool.job("running", second), spool.job("completed", second))
     stepped.tick(time.time())
     assert held.started[2:] == [last]
@@ -184,7 +185,7 @@ def test_what_takes_any_end_runs_after_failed_and_cancelled_ones_and_not_before(
     stepped = supervisor(spool)
     until_ended(spool, stepped, fails)
     stepped.tick(time.time())
-    assert stepped.waiting[last].reason == f"{stopped}, on which it depends"
+    assert stepped.why(last) == f"{stopped}, on which it depends"
     cancelling.cancel(spool, stopped, via="test")
     finish(spool)
     assert (state(spool, last), state(spool, after)) == ("completed", "completed")

@@ -251,7 +251,7 @@ def test_a_disk_that_refuses_is_told_with_what_was_done_and_the_supervisor_does_
         retry(spool, first)
     stepped = supervisor(spool, HeldRunners())
     stepped.tick(time.time())
-    assert (state(spool, second), stepped.look_again) == ("failed", {f"{first}.json"})
+    assert (state(spool, second), stepped.unread) == ("failed", {f"{first}.json"})
     monkeypatch.undo()
     stepped.tick(time.time())
     assert state(spool, second) == "pending"
@@ -271,7 +271,7 @@ def settle(spool: Spool) -> None:
     def settled() -> bool:
         fresh.tick(time.time())
         seen.append(set(store.ids_in(spool, "pending")))
-        return not fresh.look_again and len(seen) > 1 and seen[-1] == seen[-2]
+        return not fresh.unread and len(seen) > 1 and seen[-1] == seen[-2]
 
     wait_until(settled, "the supervisor never had enough")
 

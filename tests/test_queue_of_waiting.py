@@ -81,12 +81,21 @@ def test_a_task_whose_start_was_changed_comes_out_once_and_at_its_new_time() -> 
 
 def test_a_blocked_task_comes_back_with_its_blocker_and_only_with_that() -> None:
     queue = Queue(5, 1800.0)
-    queue.put(a_task(1), NOON, blocker="task_a")
-    queue.put(a_task(2), NOON, blocker="task_b")
-    assert sorted(queue.blockers()) == ["task_a", "task_b"]
+    queue.put(a_task(1), NOON, blockers=["task_a"])
+    queue.put(a_task(2), NOON, blockers=["task_b", "task_c"])
+    assert sorted(queue.blockers()) == ["task_a", "task_b", "task_c"]
     (item,) = queue.behind("task_a")
     queue.put(item, NOON)
-    assert (drained(queue), queue.blockers(), queue.behind("task_a")) == ([1], ["task_b"], [])
+    assert (drained(queue), queue.blockers(), queue.behind("task_a")) == ([1], ["task_b", "task_c"], [])
+
+
+def test_a_task_behind_two_others_comes_back_with_either_of_them() -> None:
+    queue = Queue(5, 1800.0)
+    queue.put(a_task(1), NOON, blockers=["task_a", "task_b"])
+    assert [item.id[-1] for item in queue.some(9)] == ["1"]
+    (item,) = queue.behind("task_b")
+    queue.put(item, NOON, blockers=["task_a"])
+    assert (queue.behind("task_b"), queue.behind("task_a"), queue.blockers()) == ([], [item], ["task_a"])
 
 
 def test_what_was_put_aside_is_not_offered() -> None:
@@ -119,7 +128,7 @@ def test_whatever_is_done_each_task_is_in_one_place() -> None:
             queue.drop(task.id)
             known.pop(task.id, None)
         else:
-            queue.put(task, now, blocker=dice.choice(["", "", "a", "b"]), held=dice.random() < 0.2)
+            queue.put(task, now, blockers=dice.choice([(), (), ("a",), ("a", "b")]), held=dice.random() < 0.2)
             known[task.id] = task
         assert sorted(item.id for item in queue.some(100)) == sorted(known) == sorted(queue)
     for blocker in queue.blockers():

@@ -114,9 +114,14 @@ class Supervisor:
         return self.turns.settings
 
     @property
+    def unread(self) -> set[str]:
+        """The files that are, or may become, jobs, and are to be looked at (again)."""
+        return {*self._backlog, *self._look_again, *self.turns.again}
+
+    @property
     def idle(self) -> bool:
         """Whether nothing runs and nothing waits."""
-        return not (self.running or len(self.waiting) or self._unread or self.series.known)
+        return not (self.running or len(self.waiting) or self.unread or self.series.known)
 
     def next_look_s(self, now: float) -> float:
         """Seconds until something can change without an event."""
@@ -156,11 +161,6 @@ class Supervisor:
                 result = ending.mend(self.spool, task_id, job) if job is not None else None
                 if job is not None and result is not None:
                     ending.tell(self.spool, job, result)
-
-    @property
-    def _unread(self) -> bool:
-        """Whether there are files that are, or may become, jobs which we do not know yet."""
-        return bool(self._backlog or self._look_again or self.turns.again)
 
     def _report(self, now: float) -> None:
         self._unreported = len(self.waiting) > report.REASONS and 0 <= now - self._reported < REPORT_S

@@ -61,13 +61,12 @@ class Turns:
         never = verdict.kind == dependencies.ENDS
         if never and self._end(item, "dependency_failed", "dependency", verdict.words, verdict.details):
             return
-        waits = verdict.kind == dependencies.WAITS
         item.note = item.note if never else verdict.words
-        blocker = verdict.because_of[0] if waits else ""
-        self.waiting.put(item, now, blocker=blocker, held=never or item.id in self._paused)
+        blockers = verdict.because_of if verdict.kind == dependencies.WAITS else ()
+        self.waiting.put(item, now, blockers=blockers, held=never or item.id in self._paused)
 
     def release(self, ended: Collection[str] | None, now: float) -> None:
-        """Look again at what waits for these tasks, which have ended; None: for any task that has ended, or is gone."""
+        """Look again at what waits for these tasks, which have ended; None: for any that has ended or is gone."""
         if ended is None:
             alive = (layout.PENDING, layout.RUNNING)
             ended = [task for task in self.waiting.blockers() if store.state_of(self.spool, task) not in alive]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import os
 from bisect import bisect_left, insort
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 
@@ -35,7 +35,7 @@ class Waiting:
     since: float  #: from when on its waiting counts
     inode: int = 0  #: of its job file: an edit puts another file in its place
     timed: int = 0  #: its entry in the heap of those that wait for their start; 0 when it does not
-    blocker: str = ""  #: the task it waits for, while it is blocked
+    blockers: Sequence[str] = ()  #: the tasks it waits for, while it is blocked
     note: str = ""  #: why it did not start when it was its turn
     scan: int = 0  #: the listing that saw it last
 
@@ -91,16 +91,17 @@ class Queue:
             for tasks in self._ready.values():
                 tasks.sort(key=self._order)
 
-    def put(self, item: Waiting, now: float, *, blocker: str = "", held: bool = False) -> None:
-        """Let `item` wait: aside, for the end of the task `blocker`, for its start, or for its turn."""
+    def put(self, item: Waiting, now: float, *, blockers: Sequence[str] = (), held: bool = False) -> None:
+        """Let `item` wait: aside, for the end of one of the tasks `blockers`, for its start, or for its turn."""
         self.drop(item.id)
         self._items[item.id] = item
-        item.timed, item.blocker = 0, ""
+        item.timed, item.blockers = 0, ()
         if held:
             self._held[item.id] = item
-        elif blocker:
-            item.blocker = blocker
-            self._blocked.setdefault(blocker, {})[item.id] = item
+        elif blockers:
+            item.blockers = blockers
+            for blocker in blockers:
+                self._blocked.setdefault(blocker, {})[item.id] = item
         elif item.not_before > now:
             self._entries += 1
             item.timed = self._entries
@@ -113,11 +114,12 @@ class Queue:
         item = self._items.pop(task_id, None)
         if item is None or item.timed or self._held.pop(task_id, None) is not None:
             return
-        if item.blocker:
-            behind = self._blocked[item.blocker]
-            del behind[task_id]
+        for blocker in item.blockers:
+            behind = self._blocked[blocker]
+            behind.pop(task_id, None)
             if not behind:
-                del self._blocked[item.blocker]
+                del self._blocked[blocker]
+        if item.blockers:
             return
         ready = self._ready[item.type]
         at = bisect_left(ready, self._order(item), key=self._order)
@@ -171,7 +173,7 @@ class Queue:
     def some(self, count: int) -> Iterator[Waiting]:
         """At most `count` tasks, those first whose turn comes first."""
         ready = heapq.merge(*self._ready.values(), key=self._order)
-        blocked = chain.from_iterable(behind.values() for behind in self._blocked.values())
+        blocked = _each_once(chain.from_iterable(behind.values() for behind in self._blocked.values()))
         timed = chain.from_iterable(map(self._timed_as, self._timed))
         return islice(chain(ready, blocked, timed, self._held.values()), count)
 
@@ -184,6 +186,14 @@ class Queue:
         default_priority, ageing_s = self._rules
         priority = item.priority if item.priority is not None else default_priority
         return (*ordering.rank(priority, item.since, ageing_s), item.id)
+
+
+def _each_once(items: Iterator[Waiting]) -> Iterator[Waiting]:
+    seen: set[str] = set()
+    for item in items:
+        if item.id not in seen:
+            seen.add(item.id)
+            yield item
 
 
 def inode_of(spool: Spool, name: str) -> int:
