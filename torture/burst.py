@@ -48,7 +48,7 @@ def torture(tasks: int, *, bug: str = "none", folder: Path | None = None) -> tup
         problems += _known(place, tasks + 1, "after the burst", seconds=LATE_S + tasks * SUBMISSION_S)
         took = time.monotonic() - begun
         if supervisor.poll() is not None:
-            problems.append(f"the supervisor exited {supervisor.returncode}: {place.said()[-300:]}")
+            problems.append(f"the supervisor exited {supervisor.returncode}: {place.said()[-300:]!r}")
         if len(os.listdir(place.spool.directory(layout.PENDING))) != tasks + 1:
             problems.append("a task has gone while everything was paused")
         return (
