@@ -33,7 +33,8 @@ def torture(tasks: int, *, bug: str = "none", folder: Path | None = None) -> tup
     with arena(folder, bug, strays=0, seconds=0, idle_exit_s=3600) as place:
         pausing.pause(place.spool, pausing.SPOOL, via="torture")
         supervisor = place.supervise()
-        problems = _known(place, 1 if place.submit() else 0, "before the burst", seconds=LATE_S)
+        problems = _known(place, 0, "at first", seconds=LATE_S)  # or a submission would start another one
+        problems += _known(place, 1 if place.submit() else 0, "before the burst", seconds=LATE_S)
         begun = time.monotonic()
         for pid, ticks, _ in place.processes("supervise"):
             tree.send(pid, ticks, signal.SIGSTOP)
@@ -47,7 +48,7 @@ def torture(tasks: int, *, bug: str = "none", folder: Path | None = None) -> tup
         problems += _known(place, tasks + 1, "after the burst", seconds=LATE_S + tasks * SUBMISSION_S)
         took = time.monotonic() - begun
         if supervisor.poll() is not None:
-            problems.append(f"the supervisor exited {supervisor.returncode}: {place.said()[-300:]}")
+            problems.append(f"the supervisor exited {supervisor.returncode}: {place.said()[-300:]!r}")
         if len(os.listdir(place.spool.directory(layout.PENDING))) != tasks + 1:
             problems.append("a task has gone while everything was paused")
         return (

@@ -94,9 +94,9 @@ class Drop:
             pending = os.fsencode(self.place.spool.directory(layout.PENDING))
             left = [self.files.get(os.lstat(entry.path).st_ino) for entry in os.scandir(pending)]
             kinds = Counter(one.kind if one else "unknown" for one in left if one is None or one.fate != IGNORED)
-            return [f"after {seconds:g} s these are still in pending/: {dict(kinds)}, {self.place.said()[-300:]}"]
+            return [f"after {seconds:g} s these are still in pending/: {dict(kinds)}, {self.place.said()[-300:]!r}"]
         if supervisor.poll() is not None:
-            return [f"the supervisor exited {supervisor.returncode}: {self.place.said()[-300:]}"]
+            return [f"the supervisor exited {supervisor.returncode}: {self.place.said()[-300:]!r}"]
         return []
 
     def problems(self) -> list[str]:

@@ -19,6 +19,7 @@ from listener import Listener
 from smart_agents_fs.spool import layout, store
 
 BUGS = ("no lock", "no attempt number", "no sweep", "offered is told", "never proved")
+STILL_S = 60  #: without a kill, after which the tasks no longer flow
 FLOW = 6  #: tasks that wait or run at any time
 
 
@@ -61,16 +62,19 @@ def torture(
         listener = Listener(place, dice)
         stack.callback(listener.close)
         flowing = Flow(place, listener.id, dice, share, flow)
-        deadline = time.monotonic() + 60 + kills * 2
-        while count.supervisors + count.runners < kills and time.monotonic() < deadline:
+        latest = time.monotonic()
+        while count.supervisors + count.runners < kills and time.monotonic() < latest + STILL_S:
             flowing.submit()
             if not place.processes("supervise"):
                 place.supervise()
             time.sleep(dice.expovariate(10))
             if dice.random() < 0.6:
-                count.runners += place.kill_runner(dice)
+                killed = place.kill_runner(dice)
+                count.runners += killed
             else:
-                count.supervisors += place.kill_supervisor()
+                killed = place.kill_supervisor()
+                count.supervisors += killed
+            latest = time.monotonic() if killed else latest
         place.kill_supervisor()
         # A flaky task may start once more than it was killed.
         problems = place.finish(seconds) + place.problems(attempts=2, killed=place.killed)
@@ -78,7 +82,7 @@ def torture(
         count.tasks, count.clients, count.hooks = len(place.acknowledged), len(flowing.clients), listener.killed
         count.claude = sum(place.killed[task] for task in flowing.clients)
         if count.supervisors + count.runners < kills:
-            problems.append(f"only {count} in {60 + kills * 2} s: the tasks no longer flow")
+            problems.append(f"only {count}, and then nobody to kill for {STILL_S} s: the tasks no longer flow")
         return problems, str(count)
 
 

@@ -59,7 +59,7 @@ class Listener:
         return found + [f"{task} was told, and is none of this session's" for task in told if task not in tasks]
 
     def _listen(self) -> None:
-        while not self._over.wait(self._dice.expovariate(4)):
+        while not self._over.wait(self._dice.expovariate(2)):
             self._turn(disturbed=self._may_be_unheard() and self._dice.random() < 0.6)
 
     def _turn(self, *, disturbed: bool) -> None:
