@@ -107,6 +107,7 @@ def live_in(spool: Spool, home: Path) -> None:
     wait_until(lambda: all(agent_of(spool, task) for task in begun), "three agents were not started")
     cancelling.cancel(spool, stopped, via="test", why="enough of it")
     cancelling.cancel(spool, never, via="test")
+    wait_until(lambda: store.state_of(spool, never) == "cancelled", "a waiting task was not cancelled")
     for _ in range(2):
         assert retrying.retry(spool, never, via="test") == 1
         assert cancelling.cancel(spool, never, via="test", why="once more") in ("cancelled", "pending")
