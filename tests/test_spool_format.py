@@ -91,7 +91,7 @@ def live_in(spool: Spool, home: Path) -> None:
         spool, argv=["sh", "-c", "echo no >&2; exit 3"], retries={"max": 1, "backoff_s": 0}, session_id="told"
     )
     submit(spool, argv=["true"], depends_on=[bad])
-    submit(spool, argv=["true"], depends_on=[good])
+    submit(spool, argv=["true"], depends_on=[bad, good], depends_policy="any")
     lost = submit(spool, argv=["sleep", "600"])
     stays = submit(spool, argv=["sh", "-c", "echo at work; sleep 600"], input={"any": ["thing"]}, labels={"a": "b"})
     stopped = submit(spool, argv=["sleep", "600"], limits={"memory_mb": 100})
