@@ -90,17 +90,14 @@ def noted(end: dict[str, Any], left: Collection[Left]) -> dict[str, Any]:
 
 def _kill_new_children(spared: Collection[int], reap: Callable[[], bool]) -> None:
     """Kill what becomes our child, at once: a process that forks and ends all the time is elsewhere after a look at
-    the whole table, and on a busy machine for good. Nobody else gets the pid of a child that we have not collected.
+    the whole table, and on a busy machine for good.
     """
     for _ in range(HOPS):
         new = [pid for pid in tree.children() if pid not in spared] if reap() else []
         if not new:
             return
         for pid in new:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except OSError:
-                continue
+            tree.kill_child(pid)
 
 
 def _until_none(
