@@ -52,6 +52,12 @@ def kill_runner(sa: Program, task: str) -> None:
     kill(jsonio.load(sa.spool.attempt(task, 1, "attempt.json"))["runner"])
 
 
+def begun(sa: Program, task: str) -> None:
+    """Return once the task's agent has said something."""
+    log = sa.spool.attempt(task, 1, "stdout.log")
+    wait_until(lambda: runs.size_of(log) > 0, "the agent never said that it has begun")
+
+
 def kill_supervisor(sa: Program) -> None:
     lock = sa.spool.supervisor("lock")
     (pid,) = tree.lock_holders(lock)
@@ -148,12 +154,13 @@ def test_a_task_that_kills_its_runner_and_its_supervisor_stops_after_its_attempt
 def test_a_supervisor_that_an_agent_started_outlives_that_agent_with_its_tasks(sa: Program) -> None:
     work = "echo begun; until [ -e go ]; do sleep 0.05; done"
     submit = f"{sys.executable} -m smart_agents_fs submit --agent command -- sh -c"
-    first = sa.submit("sh", "-c", f"until [ -e alone ]; do sleep 0.02; done; exec {submit} '{work}'")
-    sa.reach(first, "running")
+    script = f"echo begun; until [ -e alone ]; do sleep 0.02; done; exec {submit} '{work}'"
+    first = sa.submit("sh", "-c", script)
+    begun(sa, first)
     kill_supervisor(sa)
     (sa.cwd / "alone").touch()
     ended(sa, first, "succeeded")  # it submits, and is over before the new supervisor has begun
-    (other,) = jsonio.load(sa.spool.run(first, "result.json"))["output"].split()
+    other = jsonio.load(sa.spool.run(first, "result.json"))["output"].split()[-1]
     sa.reach(other, "running")
     sa.let_go()
     ended(sa, other, "succeeded")
@@ -162,15 +169,15 @@ def test_a_supervisor_that_an_agent_started_outlives_that_agent_with_its_tasks(s
 def test_a_task_outlives_the_agent_that_started_its_supervisor_and_that_one_too(sa: Program) -> None:
     work = "echo begun; until [ -e go ]; do sleep 0.05; done"
     submit = f"{sys.executable} -m smart_agents_fs submit --agent command -- sh -c"
-    script = f"until [ -e alone ]; do sleep 0.02; done; {submit} '{work}'; until [ -e end ]; do sleep 0.02; done"
+    wait = "do sleep 0.02; done"
+    script = f"echo begun; until [ -e alone ]; {wait}; {submit} '{work}'; until [ -e end ]; {wait}"
     first = sa.submit("sh", "-c", script)
-    sa.reach(first, "running")
+    begun(sa, first)
     kill_supervisor(sa)
     (sa.cwd / "alone").touch()
     wait_until(lambda: len(store.ids_in(sa.spool, "running")) == 2, "the other task never ran")
     (other,) = set(store.ids_in(sa.spool, "running")) - {first}
-    log = sa.spool.attempt(other, 1, "stdout.log")
-    wait_until(lambda: runs.size_of(log) > 0, "the other task never began")
+    begun(sa, other)
     kill_supervisor(sa)
     (sa.cwd / "end").touch()
     ended(sa, first, "succeeded")
@@ -181,8 +188,8 @@ def test_a_task_outlives_the_agent_that_started_its_supervisor_and_that_one_too(
 @pytest.mark.parametrize("way", escapes.MOVING)
 def test_nothing_outlives_a_cancel_that_never_stays_the_same(sa: Program, mark: Path, way: str) -> None:
     task = sa.submit(*agent(mark, "wait", {way: escapes.MOVING[way]}))
-    log = sa.spool.attempt(task, 1, "stdout.log")
-    wait_until(lambda: runs.size_of(log) > 0 and tasklock.is_held(str(mark)), "it never began")
+    begun(sa, task)
+    wait_until(lambda: tasklock.is_held(str(mark)), "it never began")
     sa("cancel", task)
     ended(sa, task, "cancelled")
     assert not tasklock.is_held(str(mark))

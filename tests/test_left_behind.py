@@ -20,7 +20,7 @@ from smart_agents_fs.spool import jsonio, notices, process, runs, telling, view
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.tasklock import TaskLock
 
-#: a runner for which the processes called `stubborn` are as if they belonged to somebody else
+#: a runner for which the processes called `stubborn-…` are as if they belonged to somebody else
 POWERLESS = """
 import os, sys
 from smart_agents_fs import entry
@@ -30,13 +30,15 @@ send = tree.send
 sweep.PATIENCE_S = 0.2
 
 def powerless(pid, ticks, number):
-    return "(stubborn)" not in open(f"/proc/{pid}/stat").read() and send(pid, ticks, number)
+    return "(stubborn-" not in open(f"/proc/{pid}/stat").read() and send(pid, ticks, number)
 
 tree.send = powerless
+tree.kill_child = lambda pid: None
 sys.exit(entry.run(sys.argv[1:]))
 """
 
 
+NAME = f"stubborn-{os.getpid()}"  # tests run side by side
 START = "setsid {} 300 & until grep -q stubborn /proc/$!/comm; do :; done"
 
 
@@ -51,12 +53,12 @@ def powerless(spool: Spool, task_id: str, attempt: int, lock: TaskLock) -> None:
 def stubborn(spool: Spool, tmp_path: Path) -> Iterator[str]:
     """A program that a `powerless` runner cannot end; the test ends it."""
     Path(os.environ["SA_CONFIG"]).write_text("[task]\ngrace_s = 0.3\n")
-    program = tmp_path / "stubborn"
+    program = tmp_path / NAME
     program.symlink_to("/bin/sleep")
     yield str(program)
-    for pid in _called("stubborn"):
+    for pid in _called(NAME):
         os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not _called("stubborn"), "it did not die")
+    wait_until(lambda: not _called(NAME), "it did not die")
 
 
 def _called(name: str) -> list[int]:
@@ -80,8 +82,8 @@ def test_what_a_finished_agent_left_and_nothing_ends_is_named_to_everybody(
     task = submit(spool, argv=["sh", "-c", f"{START.format(stubborn)}; echo done"])
     finish(spool, powerless)
 
-    (pid,) = _called("stubborn")
-    said = [f"pid {pid} (stubborn), which no signal ends"]
+    (pid,) = _called(NAME)
+    said = [f"pid {pid} ({NAME}), which no signal ends"]
     assert state(spool, task) == "completed"
     assert result(spool, task)["left_behind"] == said
     assert jsonio.load(spool.attempt(task, 1, "end.json"))["left_processes"] == []  # written before it was known
@@ -103,11 +105,11 @@ def test_a_task_that_cannot_be_ended_whole_is_not_tried_again(spool: Spool, stub
     task = submit(spool, argv=["sh", "-c", script], timeout_s=1, retries={"max": 3})
     finish(spool, powerless)
 
-    (pid,) = _called("stubborn")
+    (pid,) = _called(NAME)
     assert (state(spool, task), result(spool, task)["outcome"]) == ("failed", "timed_out")
     assert runs.attempts_made(spool, task) == [1]
     end = jsonio.load(spool.attempt(task, 1, "end.json"))
-    assert (end["left_processes"], end["left_behind"]) == ([pid], [f"pid {pid} (stubborn), which no signal ends"])
+    assert (end["left_processes"], end["left_behind"]) == ([pid], [f"pid {pid} ({NAME}), which no signal ends"])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -117,7 +119,7 @@ def test_what_recovery_cannot_end_is_named_as_well(
     task = submit(spool, argv=["sh", "-c", f"echo begun; exec {stubborn} 300"], retries={"max": 3})
     stepped = supervisor(spool, powerless)
     stepped.tick(time.time())
-    wait_until(lambda: _called("stubborn"), "it never began")
+    wait_until(lambda: _called(NAME), "it never began")
     runner = jsonio.load(spool.attempt(task, 1, "attempt.json"))["runner"]
     assert tree.send(runner["pid"], runner["start_ticks"], signal.SIGKILL)
     monkeypatch.setattr(sweep, "PATIENCE_S", 0.2)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 PATIENCE_S = 3.0  #: for what no signal seems to end
+HOPS = 200
 LONGEST_S = 30.0  #: for others that take the place of what was killed
 
 
@@ -49,7 +50,11 @@ def end_descendants(
         found = tree.below([os.getpid()], but=but)
         return None if not found and set(tree.children()) <= set(but) else found
 
-    left = _until_none(find)
+    def strike(found: dict[int, int]) -> None:
+        stop_and_kill(found)
+        _kill_new_children(but, reap)
+
+    left = _until_none(find, strike)
     # A child that shows nowhere else is one all the same.
     return [Left(pid) for pid in sorted({*left, *tree.children()} - set(but))] if left is not None else []
 
@@ -66,7 +71,7 @@ def end_marked(token: str, logs: Collection[str]) -> list[Left]:
         # One look can miss a process that was being started; it has not started another in time for the next.
         return None if misses == 2 else found
 
-    return [Left(pid) for pid in sorted(_until_none(find) or ())]
+    return [Left(pid) for pid in sorted(_until_none(find, stop_and_kill) or ())]
 
 
 def stop_and_kill(found: dict[int, int]) -> None:
@@ -83,8 +88,22 @@ def noted(end: dict[str, Any], left: Collection[Left]) -> dict[str, Any]:
     return end | {"left_processes": [each.pid for each in left], "left_behind": [each.words for each in left]}
 
 
-def _until_none(find: Callable[[], dict[int, int] | None]) -> dict[int, int] | None:
-    """Stop and kill what `find` finds until that is None, and all is over; returns what does not end otherwise."""
+def _kill_new_children(spared: Collection[int], reap: Callable[[], bool]) -> None:
+    """Kill what becomes our child, at once: a process that forks and ends all the time is elsewhere after a look at
+    the whole table, and on a busy machine for good.
+    """
+    for _ in range(HOPS):
+        new = [pid for pid in tree.children() if pid not in spared] if reap() else []
+        if not new:
+            return
+        for pid in new:
+            tree.kill_child(pid)
+
+
+def _until_none(
+    find: Callable[[], dict[int, int] | None], strike: Callable[[dict[int, int]], None]
+) -> dict[int, int] | None:
+    """Do `strike` to what `find` finds until that is None, and all is over; returns what does not end otherwise."""
     begun = newest = time.monotonic()
     since: dict[tuple[int, int], float] = {}
     pause = 0.001
@@ -97,6 +116,6 @@ def _until_none(find: Callable[[], dict[int, int] | None]) -> dict[int, int] | N
         newest = max(since.values(), default=newest)  # nothing found: a child that cannot be seen
         if now - newest >= PATIENCE_S or now - begun >= LONGEST_S:
             return found
-        stop_and_kill(found)
+        strike(found)
         time.sleep(pause)
         pause = min(0.05, pause * 2)

@@ -72,6 +72,14 @@ def children() -> list[int]:
         return []
 
 
+def kill_child(pid: int) -> None:
+    """Kill a child that was not collected since it was listed: nobody else can have its pid."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except OSError:
+        return
+
+
 def below(roots: Iterable[int], *, but: Collection[int] = ()) -> dict[int, int]:
     """Every live process below `roots`, which are not meant, nor those of `but` and below: pid → start ticks."""
     table = _table()
