@@ -191,6 +191,7 @@ class Arena:
             problems = [f"{error}: {self._where()}"]
         for pid, ticks, _ in self.processes("supervise"):
             tree.send(pid, ticks, signal.SIGTERM)
+        child.terminate()  # a machine that is short of processes may hide it from us
         try:
             child.wait(LEAVES_S)
         except subprocess.TimeoutExpired:
