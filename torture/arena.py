@@ -30,6 +30,7 @@ from smart_agents_fs.engine import tree
 from smart_agents_fs.spool import jsonio, layout, store
 from smart_agents_fs.spool.layout import Spool
 
+LEAVES_S = 20  #: for a supervisor to end its round and go
 CONFIG = """\
 [limits]
 max_tasks = 8
@@ -187,19 +188,29 @@ class Arena:
             wait_until(done, "it never became quiet", seconds=seconds, every=0.1)
             problems: list[str] = []
         except AssertionError as error:
-            problems = [str(error)]
+            problems = [f"{error}: {self._where()}"]
         for pid, ticks, _ in self.processes("supervise"):
             tree.send(pid, ticks, signal.SIGTERM)
+        child.terminate()  # a machine that is short of processes may hide it from us
         try:
-            child.wait(10)
+            child.wait(LEAVES_S)
         except subprocess.TimeoutExpired:
-            problems.append(f"its supervisor does not leave: {self.said()[-300:]}")
+            problems.append(f"its supervisor does not leave in {LEAVES_S} s: {self._where()}")
         return problems + self.left()
 
     def _works(self, child: subprocess.Popen[bytes]) -> bool:
         """Whether this supervisor has done a round: a signal before that may not even find it by its environment."""
         status = jsonio.load_or_none(self.spool.supervisor("status.json")) or {}
         return (status.get("supervisor") or {}).get("pid") == child.pid
+
+    def _where(self) -> str:
+        """What is not quiet, and where in their code our supervisors are."""
+        before = len(self.said())
+        for pid, ticks, _ in self.processes("supervise"):
+            tree.send(pid, ticks, signal.SIGUSR1)
+        time.sleep(1)
+        live = {state: store.ids_in(self.spool, state) for state in (layout.PENDING, layout.RUNNING)}
+        return f"{live}, {self.said()[:before][-500:]!r}, {self.said()[before:]!r}"
 
     def left(self) -> list[str]:
         """The processes that are still there after a moment's grace, which are ended."""

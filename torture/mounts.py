@@ -39,8 +39,11 @@ class Loop:
         self.mount()
 
     def mount(self) -> None:
-        """Mount it, which replays its journal."""
-        _run("mount", "-o", "loop", str(self.image), str(self.place))
+        """Mount it, which replays its journal; ext4 is refused while the kernel has no thread left for it."""
+        words = ["mount", "-o", "loop", str(self.image), str(self.place)]
+        wait_until(
+            lambda: subprocess.run(words, check=False, capture_output=True).returncode == 0, "it cannot be mounted"
+        )
 
     def unmount(self) -> None:
         """Take it away, once the last of those that were killed has let it go."""

@@ -8,7 +8,9 @@ product knows of it. `none` plants nothing.
 
 from __future__ import annotations
 
+import faulthandler
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -197,7 +199,8 @@ def command(bug: str, *words: str) -> list[str]:
 
 
 def plant(bug: str) -> None:
-    """Put `bug` into this process and into the runners that it starts."""
+    """Put `bug` into this process and into the runners that it starts; at SIGUSR1 each says on stderr where it is."""
+    faulthandler.register(signal.SIGUSR1)
     if CLOCK in os.environ:  # first: a module may keep `time.time` as it finds it
         _shift_clock(os.environ[CLOCK])
     from smart_agents_fs import environment

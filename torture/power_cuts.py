@@ -54,7 +54,7 @@ def torture(
                 disk.unmount()
                 disk.mount()
                 place.environ[planted.BOOT] = f"boot {number + 1}"
-                problems = place.finish(30) + place.problems() + _forgotten(place, ended)
+                problems = place.finish() + place.problems() + _forgotten(place, ended)
                 if problems:
                     break
             tasks = f"{len(place.acknowledged)} tasks acknowledged ({clients} claude), {len(ended)} seen ended"
