@@ -11,6 +11,7 @@ import pytest
 from conftest import Program
 from stepping import HeldRunners, finish, result, state, submit, supervisor
 
+from smart_agents_fs.engine import recovery
 from smart_agents_fs.engine.recovery import FALSE_STARTS
 from smart_agents_fs.errors import Refused, TaskNotFound
 from smart_agents_fs.spool import cancelling, jsonio, notices, retrying, runs, tasklock, view
@@ -127,7 +128,7 @@ def test_a_retry_cut_short_before_the_result_went_away_did_not_come_about(spool:
     finish(spool)
     assert (state(spool, task), result(spool, task), told(spool, task)) == ("failed", before, ["e1"])
     Path(spool.run(task, "result.json")).write_text("")  # and a power cut
-    supervisor(spool).settle_after_boot()
+    recovery.settle_after_boot(spool)
     assert result(spool, task) == before
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from stepping import HeldRunners, finish, result, state, submit, supervisor
 
-from smart_agents_fs.engine import report
+from smart_agents_fs.engine import recovery, report
 from smart_agents_fs.engine import supervisor as supervisor_module
 from smart_agents_fs.engine.recovery import FALSE_STARTS
 from smart_agents_fs.engine.supervisor import RESCAN_S
@@ -251,7 +251,7 @@ def test_after_another_boot_recent_endings_are_told_again_where_the_notice_is_go
     notice = mailbox / "new" / f"{task}.e1.json"
     notice.write_text("")
     (mailbox / "due").unlink()
-    supervisor(spool).settle_after_boot()
+    recovery.settle_after_boot(spool)
     assert json.loads(notice.read_text())["task"] == task
     assert (mailbox / "due").exists()
 
@@ -261,7 +261,7 @@ def test_a_result_that_a_power_cut_took_is_made_again_from_the_end_record(spool:
     finish(spool)
     before = result(spool, task)
     Path(spool.run(task, "result.json")).write_text("")
-    supervisor(spool).settle_after_boot()
+    recovery.settle_after_boot(spool)
     assert result(spool, task) == before
 
 

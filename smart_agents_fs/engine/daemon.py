@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 from smart_agents_fs import __version__, environment
 from smart_agents_fs import settings as settings_module
-from smart_agents_fs.engine import log, machine
+from smart_agents_fs.engine import log, machine, recovery
 from smart_agents_fs.engine.locks import Singleton
 from smart_agents_fs.engine.orphans import ORPHANS
 from smart_agents_fs.engine.supervisor import Supervisor
@@ -148,7 +148,7 @@ class Daemon:
                 continue
         before = jsonio.load_or_none(self.spool.supervisor("status.json")) or {}
         if (before.get("supervisor") or {}).get("boot_id") != process.boot_id():
-            self.supervisor.settle_after_boot()
+            recovery.settle_after_boot(self.spool)
 
     def _on_signal(self, _number: int, _frame: object) -> None:
         self._stop = True

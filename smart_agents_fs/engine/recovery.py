@@ -64,6 +64,20 @@ def wake_runner(spool: Spool, task_id: str) -> None:
         tree.send(runner["pid"], runner["start_ticks"], signal.SIGCONT)
 
 
+def settle_after_boot(spool: Spool) -> None:
+    """Make again what a power cut took of recent endings: results, and notices that are missing or empty."""
+    oldest = time.time() - 86_400
+    for state in layout.ENDED:
+        for task_id in store.ids_in(spool, state):
+            path = spool.job(state, task_id)
+            if os.stat(path).st_ctime < oldest:  # the time of its last rename
+                continue
+            job = jsonio.load_or_none(path)
+            result = ending.mend(spool, task_id, job) if job is not None else None
+            if job is not None and result is not None:
+                ending.tell(spool, job, result)
+
+
 def was_started(spool: Spool, task_id: str) -> bool:
     """Whether the current attempt of a task has begun, or has even ended, wherever its job file stands."""
     attempt = runs.current_attempt(spool, task_id)

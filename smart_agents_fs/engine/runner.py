@@ -14,7 +14,7 @@ import signal
 import time
 
 from smart_agents_fs import settings as settings_module
-from smart_agents_fs.engine import log, patience, spared, sweep, tree
+from smart_agents_fs.engine import launching, log, patience, spared, sweep, tree
 from smart_agents_fs.engine.agents import agent_for
 from smart_agents_fs.engine.agents.base import (
     Agent,
@@ -34,7 +34,7 @@ from smart_agents_fs.spool.words import Outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any, TypeVar
 
     Value = TypeVar("Value")
@@ -86,7 +86,8 @@ class Runner:
         self._record_start(launch, durable=self.durable and not agent.repeatable)
         tree.adopt_orphans()
         reader = agent.reader(self.task, cwd)
-        files = self._patiently(lambda: self._files(launch.stdin))
+        folder = self.spool.attempt(self.task_id, self.attempt)
+        files = self._patiently(lambda: launching.streams(folder, self.spool.tmp, launch.stdin))
         try:
             child = self._start(launch, cwd, files)
         except OSError as error:
@@ -155,26 +156,8 @@ class Runner:
     def _patiently(self, act: Callable[[], Value]) -> Value:
         return patience.until_written(self.spool, act, what=f"{self.task_id} attempt {self.attempt}")
 
-    def _files(self, stdin: bytes) -> tuple[int, int, int]:
-        """What the agent reads and where it writes: descriptors of its three standard streams."""
-        folder = self.spool.attempt(self.task_id, self.attempt)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        opened: list[int] = []
-        try:
-            opened.append(self._stdin(stdin))
-            opened.append(os.open(f"{folder}/stdout.log", flags, 0o600))
-            opened.append(os.open(f"{folder}/stderr.log", flags, 0o600))
-        except OSError:
-            _close(opened)
-            raise
-        return opened[0], opened[1], opened[2]
-
     def _start(self, launch: Launch, cwd: str, files: tuple[int, int, int]) -> int:
-        """Start the agent in a session of its own and return its pid.
-
-        Without `subprocess`, which would cost each runner a megabyte and the agent three milliseconds. Nothing
-        but the three descriptors reaches the agent: every other one of ours is closed by exec.
-        """
+        """Start the agent with what tells it where it is, and return its pid."""
         environ = dict(launch.env) | {
             "SA_TASK_ID": self.task_id,
             "SA_SPOOL_DIR": self.spool.root,
@@ -185,33 +168,7 @@ class Runner:
         }
         if self.task.depends_on:
             environ["SA_DEPENDENCIES"] = self._offered
-        actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(files)]
-        ignored = (signal.SIGPIPE, signal.SIGXFSZ)  # by Python itself; the agent is to start as from a shell
-        try:
-            os.chdir(cwd)  # posix_spawn knows no other way to start it there
-            return os.posix_spawn(
-                launch.argv[0], launch.argv, environ, file_actions=actions, setsid=True, setsigdef=ignored
-            )
-        finally:
-            os.chdir("/")
-            _close(files)
-
-    def _stdin(self, data: bytes) -> int:
-        """A descriptor from which the agent reads `data`: a file without a name, so that nobody has to feed it."""
-        if not data:
-            return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        part = f"{self.spool.tmp}/{os.getpid()}-{os.urandom(6).hex()}"
-        fd = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            os.unlink(part)
-            view = memoryview(data)
-            while view:
-                view = view[os.write(fd, view) :]
-            os.lseek(fd, 0, os.SEEK_SET)
-        except OSError:
-            os.close(fd)
-            raise
-        return fd
+        return launching.start(launch.argv, environ, cwd, files)
 
     def _watch(self, child: int, reader: Reader, agent: Agent) -> Stop | None:
         """Follow the agent until it is gone; returns why we ended it, or None when it ended by itself."""
@@ -345,15 +302,6 @@ def _signal(send: Callable[[int, int], None], pid: int, number: signal.Signals) 
         send(pid, number)
     except OSError:
         return
-
-
-def _close(files: Iterable[int]) -> None:
-    """Close them all; that a disk complains about it says nothing of the agent, which has its own copies."""
-    for fd in files:
-        try:
-            os.close(fd)
-        except OSError:
-            continue
 
 
 def main(words: list[str]) -> int:

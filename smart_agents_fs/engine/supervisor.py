@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from smart_agents_fs import settings as settings_module
-from smart_agents_fs.engine import admission, intake, log, report
+from smart_agents_fs.engine import admission, heirs, intake, log, report
 from smart_agents_fs.engine.machine import Snapshot
 from smart_agents_fs.engine.retention import Retention
 from smart_agents_fs.engine.series_keeper import SeriesKeeper
@@ -24,13 +24,10 @@ from smart_agents_fs.settings import Settings
 from smart_agents_fs.spool import (
     clock,
     dependents,
-    ending,
     jsonio,
     layout,
-    offers,
     recent,
     runs,
-    sessions,
     store,
     tasklock,
     view,
@@ -149,19 +146,6 @@ class Supervisor:
         except OSError:
             return  # said by the round that failed
 
-    def settle_after_boot(self) -> None:
-        """Make again what a power cut took of recent endings: results, and notices that are missing or empty."""
-        oldest = time.time() - 86_400
-        for state in layout.ENDED:
-            for task_id in store.ids_in(self.spool, state):
-                path = self.spool.job(state, task_id)
-                if os.stat(path).st_ctime < oldest:  # the time of its last rename
-                    continue
-                job = jsonio.load_or_none(path)
-                result = ending.mend(self.spool, task_id, job) if job is not None else None
-                if job is not None and result is not None:
-                    ending.tell(self.spool, job, result)
-
     def _report(self, now: float) -> None:
         self._unreported = len(self.waiting) > report.REASONS and 0 <= now - self._reported < REPORT_S
         if self._unreported:
@@ -216,7 +200,7 @@ class Supervisor:
         self._backlog = deque(sorted(new))
         self._scan_took = time.perf_counter() - begun
         self.turns.search_for_cancels()
-        self._hand_over()
+        heirs.hand_over(self.spool)
         return True
 
     def _take_in(self, now: float) -> None:
@@ -283,24 +267,6 @@ class Supervisor:
                 os.makedirs(self.spool.run(task_id), 0o700, exist_ok=True)
             except (OSError, SmartAgentsError) as error:
                 log.say(f"cannot recover {task_id} yet: {error}")
-
-    def _hand_over(self) -> None:
-        """Bring what waits in the mailboxes of sessions that are gone to those who took over their project."""
-        due = [name for name in os.listdir(self.spool.directory("notices")) if self._is_due(name)]
-        if not due:
-            return
-        everyone = sessions.everyone(self.spool)
-        live = {session["id"]: session for session in everyone if sessions.is_live(session)}
-        heirs: dict[str, dict[str, object]] = {}
-        for session in live.values():
-            if session.get("attended") and session.get("project_dir"):
-                heirs.setdefault(session["project_dir"], session)
-        if any(name not in live for name in due):
-            for heir in heirs.values():
-                offers.hand_over(self.spool, heir)
-
-    def _is_due(self, mailbox: str) -> bool:
-        return os.path.lexists(self.spool.mailbox(mailbox, "due"))
 
     def _type_of(self, task_id: str) -> TaskType:
         job = jsonio.load_or_none(self.spool.job(layout.RUNNING, task_id)) or {}

@@ -6,7 +6,6 @@ All but `cancel` and `control` are written by the holder of the task's lock alon
 from __future__ import annotations
 
 import os
-import time
 
 from smart_agents_fs.spool import clock, jsonio, process
 
@@ -90,8 +89,7 @@ def false_start(spool: Spool, task_id: str) -> int:
     """Count one more claim whose runner died before its first record, durably; returns how many in a row."""
     count = _scheduled(spool, task_id, "false_starts") + 1
     record = jsonio.load_or_none(spool.run(task_id, "schedule.json"))
-    # In whole seconds: rounded to the nearest millisecond it might be a moment that has not come yet.
-    record = record or {"format": 1, "attempts": 0, "not_before": clock.stamp(time.time() // 1)}
+    record = record or {"format": 1, "attempts": 0, "not_before": clock.stamp(0.0)}
     jsonio.replace(
         spool.run(task_id, "schedule.json"), jsonio.dumps(record | {"false_starts": count}), spool.tmp, durable=True
     )
