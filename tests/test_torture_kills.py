@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import kills
+import listener
 import proofs
 import pytest
 
@@ -16,6 +17,15 @@ def test_kills_of_supervisors_runners_and_hooks_lose_and_repeat_nothing(tmp_path
 @pytest.mark.parametrize("bug", kills.BUGS)
 def test_the_kills_notice(tmp_path: Path, bug: str) -> None:
     assert kills.torture(10, folder=tmp_path, bug=bug, seconds=5)[0] != []
+
+
+def test_a_session_that_did_not_hear_what_it_was_told_is_told_again_and_once(tmp_path: Path) -> None:
+    assert listener.torture(folder=tmp_path)[0] == []
+
+
+@pytest.mark.parametrize("bug", listener.BUGS)
+def test_the_session_notices(tmp_path: Path, bug: str) -> None:
+    assert listener.torture(bug=bug, folder=tmp_path)[0] != []
 
 
 @pytest.mark.client

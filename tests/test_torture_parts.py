@@ -84,8 +84,9 @@ def test_the_state_machine_notices(bug: str) -> None:
 def test_every_bug_is_planted_somewhere() -> None:
     import full_disks
     import kills
+    import listener
     import power_cuts
     import proofs
 
     parts = (burst, clock_jumps, failing_calls, full_disks, hostile, kills, lost_watches, machine, power_cuts)
-    assert {bug for part in (*parts, proofs, races) for bug in part.BUGS} == set(planted.BUGS) - {"none"}
+    assert {bug for part in (*parts, listener, proofs, races) for bug in part.BUGS} == set(planted.BUGS) - {"none"}

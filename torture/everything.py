@@ -25,6 +25,7 @@ import failing_calls
 import full_disks
 import hostile
 import kills
+import listener
 import lost_watches
 import machine
 import mounts
@@ -84,6 +85,7 @@ def parts(seed: int) -> list[Part]:
 
     return [
         Part("kills", random_kills, kills.BUGS),
+        Part("told", lambda bug, _quick: listener.torture(bug=bug), listener.BUGS),
         Part("proofs", proof, proofs.BUGS, no_client),
         Part("calls", calls, failing_calls.BUGS),
         Part("syscalls", lambda bug, quick: syscalls.torture(bug=bug, quick=quick), (), syscalls.why_not()),

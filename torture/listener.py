@@ -18,20 +18,22 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from arena import Arena
+from arena import Arena, arena
 from hook_calls import Answer, Session
+from waiting import wait_until
 
 from smart_agents_fs.spool import notices
 
+BUGS = ("offered is told", "never proved")
 TOLD = re.compile(r"^- (task_\w{10})\.e\d+: ", re.MULTILINE)
 UNHEARD = 2  #: times that a notice goes unheard at most: after the third time the product gives it up
 
 
 class Listener:
-    """One session in an arena, which turns to its hook again and again until it is closed."""
+    """One session in an arena; once it listens it turns to its hook again and again until it is closed."""
 
     def __init__(self, place: Arena, dice: random.Random) -> None:
-        self.place, self.turns, self.killed = place, 0, 0
+        self.place, self.killed = place, 0
         self._dice = random.Random(dice.random())
         project = place.folder / "listens"
         project.mkdir()
@@ -40,19 +42,23 @@ class Listener:
         self._over = threading.Event()
         self._call("session-start", hook_event_name="SessionStart", source="startup")
         self._thread = threading.Thread(target=self._listen)
+
+    def listen(self) -> None:
+        """Prompt at random, with the hook disturbed most of the time."""
         self._thread.start()
 
     def close(self) -> None:
-        """No more prompts."""
+        """No more prompts at random."""
         self._over.set()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
 
     def problems(self, tasks: set[str], *, seconds: float = 30) -> list[str]:
         """Hear what is left, undisturbed; then which of the ended `tasks` was not told exactly once."""
         self.close()
         deadline = time.monotonic() + seconds
         while self._waiting() and time.monotonic() < deadline:
-            self._turn(disturbed=False)
+            self.turn()
             time.sleep(0.1)
         told = Counter(TOLD.findall(self._session.told))
         found = [f"{task} was told {told[task]} times in the transcript" for task in tasks if told[task] != 1]
@@ -60,17 +66,22 @@ class Listener:
 
     def _listen(self) -> None:
         while not self._over.wait(self._dice.expovariate(2)):
-            self._turn(disturbed=self._may_be_unheard() and self._dice.random() < 0.6)
+            if self._may_be_unheard() and self._dice.random() < 0.6:
+                kill = self._dice.uniform(0, 0.25) if self._dice.random() < 0.8 else None
+                self.turn(kill=kill, heard=self._dice.random() < 0.5)
+            else:
+                self.turn()
 
-    def _turn(self, *, disturbed: bool) -> None:
-        """One prompt. Of a disturbed one the hook is killed, or the client does not take what it said."""
-        self.turns += 1
+    def turn(self, *, kill: float | None = None, heard: bool = True) -> None:
+        """One prompt, whose hook has so many seconds to live.
+
+        Of a hook that died the client takes what it had printed; of one that took too long it does not, and
+        nothing is heard.
+        """
         prompt = str(uuid.uuid4())
-        kill = self._dice.uniform(0, 0.25) if disturbed and self._dice.random() < 0.8 else None
         said = {"hook_event_name": "UserPromptSubmit", "prompt": "what is new?", "prompt_id": prompt}
         answer = self._call("user-prompt-submit", kill=kill, **said)
-        # Of a hook that died the client takes what it had printed; of one that took too long it does not.
-        self._session.answered(prompt, None if disturbed and self._dice.random() < 0.5 else answer)
+        self._session.answered(prompt, answer if heard else None)
 
     def _call(self, hook: str, *, kill: float | None = None, **fields: str) -> Answer:
         """What the hook printed, as far as it is whole; with `kill` it has that many seconds to live."""
@@ -108,3 +119,18 @@ class Listener:
         for box in (notices.NEW, notices.OFFERED):
             found += [notices.load(spool, self.id, box, name) or {} for name in notices.names(spool, self.id, box)]
         return found
+
+
+def torture(*, bug: str = "none", folder: Path | None = None) -> tuple[list[str], str]:
+    """What is wrong after a session did not hear what it was told, the first time; and how much that was."""
+    with arena(folder, bug, strays=0) as place:
+        listener = Listener(place, random.Random())
+        place.supervise()
+        tasks = {place.submit(options=("--session", listener.id)) or "refused" for _ in range(3)}
+        wait_until(place.quiet, "they never ended")
+        listener.turn(heard=False)
+        listener.turn()
+        problems = listener.problems(tasks, seconds=15)
+        return problems + place.finish() + place.problems(
+            killed={}
+        ), f"{len(tasks)} endings that were not heard at first"
