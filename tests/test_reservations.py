@@ -41,6 +41,7 @@ def ended(
 def test_a_kind_of_which_nothing_is_known_is_guessed_by_its_type(spool: Spool) -> None:
     assert {kind: History(spool).expected("x y", kind) for kind in TaskType} == GUESSES
     assert GUESSES[TaskType.COMMAND].in_mb(16_000) == 2400
+    assert GUESSES[TaskType.COMMAND].in_mb(512_000) == 16_000
     assert GUESSES[TaskType.COMMAND].in_mb(1000) == GUESSES[TaskType.COMMAND].in_mb(None) == 500
     assert GUESSES[TaskType.AGENT_EXECUTION].in_mb(64_000) == 450
 

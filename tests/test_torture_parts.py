@@ -58,7 +58,7 @@ def test_tasks_that_take_memory_only_later_never_fill_the_machine(tmp_path: Path
 
 
 def test_without_reservations_the_same_tasks_fill_it(tmp_path: Path) -> None:
-    (problem,) = crowds.hungry(6, shows_s=0.5, works_s=1.5, folder=tmp_path, bug="no reservations")[0]
+    (problem,) = crowds.hungry(6, shows_s=0.5, works_s=3, folder=tmp_path, bug="no reservations")[0]
     assert problem.startswith("memory was 1")
 
 

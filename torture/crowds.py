@@ -46,11 +46,13 @@ os.unlink(place)
 CONFIG = "[supervisor]\nidle_exit_s = 30\n[task]\ngrace_s = 1\n"
 
 
-def crowd(counts: Sequence[int], *, bug: str = "none", folder: Path | None = None) -> tuple[list[str], str]:
+def crowd(
+    counts: Sequence[int], *, seconds: float = 0.8, bug: str = "none", folder: Path | None = None
+) -> tuple[list[str], str]:
     """What is wrong while so many end-to-end tests, builds and others run, and the most that ran of each."""
     problems: list[str] = []
     most: Counter[str] = Counter()
-    with _place(folder, bug) as place:
+    with _place(folder, bug, seconds=seconds) as place:
         tell(place, cpu_percent=5, memory_percent=OTHERS, processors=64, memory_mb=512_000)
         pausing.pause(place.spool, pausing.SPOOL, via="torture")  # until all are here
         types: dict[str, str] = {}
@@ -146,9 +148,9 @@ def tell(place: Arena, **figures: float) -> None:
 
 
 @contextmanager
-def _place(folder: Path | None, bug: str, more: str = "") -> Iterator[Arena]:
+def _place(folder: Path | None, bug: str, *, more: str = "", seconds: float = 0.3) -> Iterator[Arena]:
     """An arena with the limits that a user has, on a machine of its own."""
-    with arena(folder, bug, strays=0, seconds=0.8) as place:
+    with arena(folder, bug, strays=0, seconds=seconds) as place:
         Path(place.environ["SA_CONFIG"]).write_text(CONFIG + more)
         place.environ["SA_MACHINE"] = str(place.folder / "machine.json")
         tell(place, cpu_percent=5, memory_percent=OTHERS)

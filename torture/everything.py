@@ -77,11 +77,16 @@ def parts(seed: int) -> list[Part]:
         return clock_jumps.torture(bug=bug, seed=seed, quick=quick)
 
     def crowd(bug: str, quick: bool) -> Outcome:
-        return crowds.crowd((3, 3, 6) if quick or bug != "none" else (12, 8, 20), bug=bug)
+        return crowds.crowd(
+            (3, 3, 6) if quick or bug != "none" else (12, 8, 20),
+            seconds=0.8 if quick or bug != "none" else 1.5,
+            bug=bug,
+        )
 
     def hunger(bug: str, quick: bool) -> Outcome:
         short = quick or bug != "none"
-        return crowds.hungry(6, shows_s=0.5, works_s=1.5, bug=bug) if short else crowds.hungry(10)
+        works_s = 1.5 if bug == "none" else 3.0
+        return crowds.hungry(6, shows_s=0.5, works_s=works_s, bug=bug) if short else crowds.hungry(10)
 
     def hostility(bug: str, quick: bool) -> Outcome:
         times, seconds = _times(bug, quick, 10_000, 300, 100), 15 if bug != "none" else 180

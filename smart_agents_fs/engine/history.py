@@ -18,6 +18,7 @@ from smart_agents_fs.spool.words import Outcome, TaskType
 
 KEPT = 5  #: figures of a kind; the largest of them is what we expect
 KINDS = 500  #: kinds that are remembered, the latest ones
+MOST_MB = 16_000.0  #: that a guess is worth at most, on a machine however large
 SHORT_S = 1.0  #: what took less says nothing of the load that it is
 SAVE_S = 5.0  #: the least time between two writes of the file
 
@@ -32,7 +33,7 @@ class Expected:
 
     def in_mb(self, memory_mb: float | None) -> float:
         """The memory that is expected to be used where there are `memory_mb` in all."""
-        return max(self.memory_mb, self.memory_percent * (memory_mb or 0.0) / 100)
+        return max(self.memory_mb, min(self.memory_percent * (memory_mb or 0.0) / 100, MOST_MB))
 
 
 _AGENT = Expected(memory_mb=450, processors=0.5)  # the tree of a client uses 225 to 420 MB
