@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from smart_agents_fs.engine import cgroup, machine, pressure
+from smart_agents_fs.engine import cgroup, machine, pressure, snapshot
 from smart_agents_fs.engine.cgroup import Cgroup
 from smart_agents_fs.engine.machine import Mean, Sampler
 from smart_agents_fs.engine.pressure import Pressure
@@ -30,7 +30,7 @@ class Clock:
 @pytest.fixture
 def real(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The real machine is looked at, by a clock of ours."""
-    monkeypatch.delenv(machine.FILE, raising=False)
+    monkeypatch.delenv(snapshot.FILE, raising=False)
     return Clock()
 
 
@@ -181,20 +181,20 @@ def test_a_system_without_cgroups_has_no_limits(tmp_path: Path) -> None:
 def test_the_real_machine_is_measured(real: Clock) -> None:
     sample = Sampler(around=Cgroup(), clock=real)
     deadline = time.monotonic() + 10
-    snapshot = sample()
-    assert (snapshot.cpu_percent, snapshot.settling) == (None, True), "nothing is known of the CPU at once"
-    while snapshot.cpu_percent is None and time.monotonic() < deadline:
+    seen = sample()
+    assert (seen.cpu_percent, seen.settling) == (None, True), "nothing is known of the CPU at once"
+    while seen.cpu_percent is None and time.monotonic() < deadline:
         real.now += machine.SAMPLE_S
         time.sleep(0.05)  # counters have to grow
-        snapshot = sample()
-    assert snapshot.cpu_percent is not None
-    assert 0 <= snapshot.cpu_percent <= 100
-    assert snapshot.memory_percent is not None
-    assert 0 < snapshot.memory_percent < 100
-    assert snapshot.memory_mb is not None
-    assert snapshot.memory_mb > 100
-    assert snapshot.processors == len(os.sched_getaffinity(0))
-    assert not snapshot.settling
+        seen = sample()
+    assert seen.cpu_percent is not None
+    assert 0 <= seen.cpu_percent <= 100
+    assert seen.memory_percent is not None
+    assert 0 < seen.memory_percent < 100
+    assert seen.memory_mb is not None
+    assert seen.memory_mb > 100
+    assert seen.processors == len(os.sched_getaffinity(0))
+    assert not seen.settling
 
 
 def test_the_machine_is_looked_at_once_a_second_at_most(real: Clock) -> None:
@@ -220,11 +220,11 @@ def test_in_a_limited_cgroup_its_figures_count_when_tighter(real: Clock, second:
     files(second / "a.slice/b.service", memory__current=str(2 * GB))
     files(second / "a.slice", cpu__stat="usage_usec 24000000")  # 15 s in 10 s: all of 1.5 processors
     real.now += 10
-    snapshot = sample()
-    assert (snapshot.memory_mb, snapshot.memory_percent) == (2048, 87.5)
-    assert snapshot.cpu_percent == 100
-    assert snapshot.processors == min(1.5, len(os.sched_getaffinity(0)))
-    assert snapshot.pressure == Pressure(memory_some=50, memory_full=40)
+    seen = sample()
+    assert (seen.memory_mb, seen.memory_percent) == (2048, 87.5)
+    assert seen.cpu_percent == 100
+    assert seen.processors == min(1.5, len(os.sched_getaffinity(0)))
+    assert seen.pressure == Pressure(memory_some=50, memory_full=40)
 
 
 # --- the file
@@ -234,7 +234,7 @@ def test_a_file_stands_for_the_machine_and_is_read_at_each_sample(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "machine.json"
-    monkeypatch.setenv(machine.FILE, str(file))
+    monkeypatch.setenv(snapshot.FILE, str(file))
     sample = Sampler()
     file.write_text('{"cpu_percent": 12.5, "memory_percent": 40, "processors": 8, "memory_mb": 16000}')
     assert sample() == Snapshot(cpu_percent=12.5, memory_percent=40, processors=8, memory_mb=16000)
@@ -269,7 +269,7 @@ def test_nonsense_in_the_file_is_unknown_and_is_said_once(
     file = tmp_path / "machine.json"
     if text is not None:
         file.write_text(text)
-    monkeypatch.setenv(machine.FILE, str(file))
+    monkeypatch.setenv(snapshot.FILE, str(file))
     sample = Sampler()
     assert [sample(), sample()] == [UNKNOWN, UNKNOWN]
     (said,) = capfd.readouterr().err.splitlines()

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections import deque
@@ -21,7 +20,6 @@ from smart_agents_fs.engine.snapshot import UNKNOWN, Snapshot
 __all__ = ["Sampler", "Snapshot"]
 
 MB = 1 << 20
-FILE = "SA_MACHINE"  #: the variable that names a file to be read instead of the machine
 SAMPLE_S = 1.0  #: the least time between two samples
 FIRST_S = 0.25  #: over which the first figure of the CPU is taken
 
@@ -70,7 +68,7 @@ class Sampler:
 
     def __call__(self) -> Snapshot:
         """The machine now, or a moment ago."""
-        named = os.environ.get(FILE)
+        named = os.environ.get(snapshot.FILE)
         if named:
             return self._told(named)
         now = self._clock()
@@ -137,10 +135,9 @@ class Sampler:
         complaint = ""
         found = UNKNOWN
         try:
-            with open(path, "rb") as file:
-                found = snapshot.from_json(json.loads(file.read(1 << 16)))
+            found = snapshot.read(path)
         except (OSError, TypeError, ValueError, RecursionError) as error:
-            complaint = f"the machine is unknown: {FILE}={path}: {error}"
+            complaint = f"the machine is unknown: {snapshot.FILE}={path}: {error}"
         if complaint and complaint != self._said:
             log.say(complaint)
         self._said = complaint

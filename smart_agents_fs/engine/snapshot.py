@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, fields
 
 from smart_agents_fs.engine import pressure
 from smart_agents_fs.engine.pressure import Pressure
+
+FILE = "SA_MACHINE"  #: the variable that names a file to be read instead of the machine
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,6 +27,20 @@ class Snapshot:
 
 
 UNKNOWN = Snapshot(cpu_percent=None, memory_percent=None, processors=None)
+
+
+def read(path: str) -> Snapshot:
+    """The snapshot in a file. Raises OSError, TypeError, ValueError or RecursionError that says what does not fit."""
+    with open(path, "rb") as file:
+        return from_json(json.loads(file.read(1 << 16)))
+
+
+def read_or_unknown(path: str) -> Snapshot:
+    """The snapshot in a file; all unknown when it cannot be read."""
+    try:
+        return read(path)
+    except (OSError, TypeError, ValueError, RecursionError):
+        return UNKNOWN
 
 
 def from_json(told: object) -> Snapshot:
