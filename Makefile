@@ -1,6 +1,6 @@
 # Every recipe longer than a line is a script in scripts/, which can be run by itself.
 
-.PHONY: help demo test torture lint install bench lock clean
+.PHONY: help demo test torture crowds lint install bench lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -13,6 +13,9 @@ test: ## lint, then every test; needs npm and tmux
 
 torture: ## kills, power cuts, full disks and races, for long; the whole of it as root
 	@scripts/dev-env && .venv/bin/python torture/everything.py
+
+crowds: ## forty tasks at once, a busy machine, and tasks that take more memory than there is
+	@scripts/dev-env && .venv/bin/python torture/everything.py crowd busy hungry
 
 lint: ## ruff and mypy
 	@scripts/lint

@@ -11,14 +11,13 @@ from ground import Bench, Ground
 from measure import Case, Row, interleaved
 
 from smart_agents_fs import settings
-from smart_agents_fs.engine.machine import Snapshot
+from smart_agents_fs.engine.snapshot import UNKNOWN
 from smart_agents_fs.engine.supervisor import Supervisor
 from smart_agents_fs.spool import jsonio, layout, pausing, store
 from smart_agents_fs.spool.tasklock import TaskLock
 
 GOAL_CLAIM = 1.2
 GOAL_LOST = 0
-NOBODY = Snapshot(cpu_percent=None, memory_percent=None, processors=None)
 JOB = {"format": 1, "agent": "command", "argv": ["true"], "cwd": "/", "path": os.defpath}
 QUEUE = "/proc/sys/fs/inotify/max_queued_events"
 
@@ -52,7 +51,7 @@ class Claims:
             store.submit(self.spool, JOB | {"type": "e2e_test"}, durable=False)
         self.started = 0.0
         self.locks: list[int] = []
-        self.supervisor = Supervisor(self.spool, self._start, lambda: NOBODY, lambda: self.settings)
+        self.supervisor = Supervisor(self.spool, self._start, lambda: UNKNOWN, lambda: self.settings)
         self.supervisor.tick(time.time())
         while len(self.supervisor.waiting) < count:
             self.supervisor.tick(time.time(), (), ())

@@ -39,6 +39,7 @@ class Ground:
             "HOME": os.path.join(place, "home"),
             "SA_DATA_DIR": os.path.join(place, "data"),
             "SA_CONFIG": os.path.join(place, "home/config.toml"),
+            "SA_MACHINE": os.path.join(REPO, "tests/idle_machine.json"),  # we are what makes it busy
         }
         if not os.path.isdir(place):
             _install(place)

@@ -49,6 +49,7 @@ class Stage:
             "SA_DATA_DIR": environment.data_dir(),
             "SA_SPOOL_DIR": self.spool,
             "SA_CONFIG": os.path.join(self.folder, "config.toml"),
+            "SA_MACHINE": os.path.join(self.folder, "machine.json"),  # the day is the same on a busy one
             "TMPDIR": os.path.join(self.folder, "tmp"),
             "CLAUDE_CODE_TMPDIR": os.path.join(self.folder, "tmp"),
         }
@@ -56,6 +57,8 @@ class Stage:
         os.mkdir(self.environ["TMPDIR"])
         with open(self.environ["SA_CONFIG"], "w", encoding="utf-8") as file:
             file.write(settings)
+        with open(self.environ["SA_MACHINE"], "w", encoding="utf-8") as file:
+            file.write('{"cpu_percent": 0, "memory_percent": 0}')
 
     def __enter__(self) -> Self:
         return self

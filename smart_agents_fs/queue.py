@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 from smart_agents_fs import settings as settings_module
 from smart_agents_fs import starter
+from smart_agents_fs.engine.admission import ResourceLimits
 from smart_agents_fs.errors import InvalidJob, SmartAgentsError, TaskNotFound
 from smart_agents_fs.queue_stream import ProgressStream
 from smart_agents_fs.queue_types import (
     BackgroundTask,
     NotificationConfig,
     ProgressUpdate,
-    ResourceLimits,
     TaskArtifacts,
     TaskError,
     TaskMetrics,

@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
-from smart_agents_fs import settings as settings_module
-from smart_agents_fs.settings import Settings
 from smart_agents_fs.spool.words import DependsPolicy, Failure, Outcome, State, Strategy, TaskType
 
 
@@ -23,31 +21,6 @@ class NotificationConfig:
     min_progress_delta: float | None = None  #: speak only when progress changed by so many percent
     throttle_ms: int | None = None  #: at most one notice in so many milliseconds
     wake: bool | None = None  #: whether the ending wakes an idle session
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ResourceLimits:
-    """What the machine grants to all tasks together. The defaults are the mission's."""
-
-    max_concurrent_tasks: int = 5
-    max_concurrent_e2e: int = 1  #: tasks of type e2e_test
-    max_concurrent_builds: int = 2  #: tasks of type build
-    max_concurrent_agents: int = 6
-    cpu_threshold: float = 70  #: percent of all cores above which nothing starts
-    memory_threshold: float = 85  #: percent of memory above which nothing starts
-
-    @classmethod
-    def in_force(cls, settings: Settings | None = None) -> ResourceLimits:
-        """The limits that the user's settings name now."""
-        values = settings or settings_module.load()
-        return cls(
-            max_concurrent_tasks=values["limits.max_tasks"],
-            max_concurrent_e2e=values["limits.max_e2e"],
-            max_concurrent_builds=values["limits.max_builds"],
-            max_concurrent_agents=values["limits.max_agents"],
-            cpu_threshold=values["limits.cpu_percent"],
-            memory_threshold=values["limits.memory_percent"],
-        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

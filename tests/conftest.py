@@ -23,6 +23,8 @@ from smart_agents_fs.spool import cancelling, layout, runs, store
 from smart_agents_fs.spool.layout import Spool
 
 REPO = Path(__file__).resolve().parent.parent
+#: the machine as our supervisors see it; the real one is busy with the other tests, and nothing would start
+IDLE = str(REPO / "tests/idle_machine.json")
 # Whoever starts the suite in the background of a shell has SIGINT ignored, and all that we start would inherit it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -120,6 +122,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
         "USER": "tester",
         "SA_SPOOL_DIR": str(tmp_path / "spool"),
         "SA_DATA_DIR": str(tmp_path / "data"),
+        "SA_MACHINE": IDLE,
     }
 
 
@@ -155,6 +158,7 @@ def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Spool:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("SA_SPOOL_DIR", str(tmp_path / "spool"))
     monkeypatch.setenv("SA_CONFIG", str(tmp_path / "config.toml"))
+    monkeypatch.setenv("SA_MACHINE", IDLE)
     monkeypatch.setattr(intake, "now", time.time)  # `stepping.drop` sets it forward
     return layout.open_spool(str(tmp_path / "spool"))
 

@@ -133,6 +133,14 @@ def test_the_main_agent_and_every_subagent_it_started_are_involved(client: str) 
     assert report(client, "work").agents_involved == ("claude",)
 
 
+@both_clients
+def test_it_tells_how_many_agents_are_at_work(client: str) -> None:
+    counts = [progress.agents for progress in steps(stream(client, "subagents"))]
+    changes = [count for place, count in enumerate(counts) if place == 0 or counts[place - 1] != count]
+    assert changes == [1, 2, 1, 2, 1], "one subagent, and later another one behind it"
+    assert {progress.agents for progress in steps(stream(client, "background-command"))} == {1}
+
+
 def test_a_subagent_that_is_the_main_agent_stands_in_the_place_of_claude() -> None:
     assert reader(stream("2.1.330", "subagents"), "planner").report(0, "").agents_involved[0] == "planner"
 

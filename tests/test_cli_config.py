@@ -44,7 +44,7 @@ def test_list_shows_value_default_and_source_of_every_key(sa: Program, file: Pat
     }
     assert found["limits.max_e2e"]["source"] == "default"
     shown = sa("config", "list").stdout
-    assert "limits.max_tasks           = 2 (default 5)  # tasks that may run at once\n" in shown
+    assert "limits.max_tasks               = 2 (default 5)  # tasks that may run at once\n" in shown
 
 
 def test_json_may_stand_before_the_verb_and_in_its_place(sa: Program, file: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from conftest import REPO, Program
 
 from smart_agents_fs import __version__, starter
-from smart_agents_fs.cli import doctor_client, doctor_machine
+from smart_agents_fs.cli import doctor_client, doctor_limits, doctor_machine
 from smart_agents_fs.spool import jsonio, store
 
 LATER = "2099-01-01T00:00:00Z"
@@ -67,7 +67,7 @@ def test_all_is_fine_where_nothing_is_wrong(patient: Patient) -> None:
     assert lines[-1] == "all is fine"
     assert [line for line in lines if line.startswith("✗")] == []
     names = [line.split(":")[0] for line in lines[:-2]]
-    expected = "platform python environment command settings spool directories rights disk_space disk_inodes"
+    expected = "platform python environment command settings limits spool directories rights disk_space disk_inodes"
     expected += " file_system watching supervisor rejected service claude plugin"
     assert names == [f"✓ {name.replace('_', ' ')}" for name in expected.split()]
 
@@ -221,6 +221,60 @@ def test_watches_that_are_used_up_are_found(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_oldest_client_is_what_the_design_says() -> None:
     assert doctor_client.OLDEST == (2, 1, 197)
+
+
+@pytest.mark.parametrize(
+    ("machine", "size", "proposed"),
+    [
+        ('{"processors": 8, "memory_mb": 15800}', "normal machine (8 processors, 15.4 GB)", {}),
+        (
+            '{"processors": 2, "memory_mb": 15800}',
+            "small machine (2 processors, 15.4 GB)",
+            {"max_tasks": 2, "max_builds": 1, "max_agents": 3, "memory_percent": 80},
+        ),
+        (
+            '{"processors": 8, "memory_mb": 4000}',
+            "small machine (8 processors, 3.9 GB)",
+            {"max_tasks": 2, "max_builds": 1, "max_agents": 3, "memory_percent": 80},
+        ),
+        (
+            '{"processors": 16, "memory_mb": 31900}',
+            "large machine (16 processors, 31.2 GB)",
+            {"max_tasks": 12, "max_e2e": 3, "max_builds": 6, "max_agents": 16, "cpu_percent": 80},
+        ),
+        ('{"processors": 32, "memory_mb": 16000}', "normal machine (32 processors, 15.6 GB)", {}),
+        ("{}", "normal machine, for all we know", {}),
+    ],
+)
+def test_limits_that_suit_the_machine_are_proposed_as_commands(
+    patient: Patient, tmp_path: Path, machine: str, size: str, proposed: dict[str, int]
+) -> None:
+    (tmp_path / "machine.json").write_text(machine)
+    patient.sa.environ["SA_MACHINE"] = str(tmp_path / "machine.json")
+    found = patient.check("limits")
+    assert found["found"] == f"5 tasks, 1 e2e, 2 builds, 6 agents, CPU 70 %, memory 85 %; a {size}"
+    commands = [f"sa-spool config set limits.{key} {value}" for key, value in proposed.items()]
+    assert (found["verdict"], found["commands"]) == ("weak" if commands else "good", commands)
+    for command in commands:
+        patient.sa(*command.split()[1:])
+    assert patient.check("limits")["commands"] == []
+
+
+def test_limits_that_the_user_has_set_are_left_alone(patient: Patient, tmp_path: Path) -> None:
+    (tmp_path / "machine.json").write_text('{"processors": 2}')
+    patient.sa("config", "set", "limits.max_tasks", "4")
+    assert not any(
+        "max_tasks" in line for line in patient.check("limits", SA_MACHINE=str(tmp_path / "machine.json"))["commands"]
+    )
+
+
+def test_the_size_of_the_real_machine_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SA_MACHINE", raising=False)
+    processors, memory_mb = doctor_limits.size()
+    assert processors is not None
+    assert 0 < processors <= (os.cpu_count() or 0)
+    assert memory_mb is not None
+    assert memory_mb > 100
 
 
 def test_the_doctor_works_on_a_python_without_any_package(patient: Patient, tmp_path: Path) -> None:

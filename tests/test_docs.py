@@ -64,7 +64,8 @@ def put_client(home: Path, recorded: str) -> None:
 
 def environment(home: Path) -> dict[str, str]:
     path = f"{home}/bin:{BIN}:{os.environ.get('PATH', os.defpath)}"
-    return {"HOME": str(home), "USER": "ada", "PATH": path, "LANG": "C.UTF-8"}
+    machine = str(ROOT / "tests/idle_machine.json")
+    return {"HOME": str(home), "USER": "ada", "PATH": path, "LANG": "C.UTF-8", "SA_MACHINE": machine}
 
 
 def end_everything(home: Path) -> None:

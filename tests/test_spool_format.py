@@ -23,6 +23,8 @@ from stepping import HeldRunners, drop, supervisor
 from waiting import wait_until
 
 from smart_agents_fs import settings, starter
+from smart_agents_fs.engine.history import History
+from smart_agents_fs.engine.reservations import kind_of
 from smart_agents_fs.spool import (
     cancelling,
     failures,
@@ -43,6 +45,7 @@ from smart_agents_fs.spool import (
     words,
 )
 from smart_agents_fs.spool.layout import Spool
+from smart_agents_fs.spool.words import TaskType
 
 TESTS = Path(__file__).resolve().parent
 PAGE = spool_schemas.documented(spool_schemas.PAGE.read_text())
@@ -63,11 +66,13 @@ def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spool]:
         patch.setenv("HOME", str(home))
         patch.setenv("SA_SPOOL_DIR", str(home / "spool"))
         patch.setenv("SA_CONFIG", str(home / "config.toml"))
+        patch.setenv("SA_MACHINE", str(TESTS / "idle_machine.json"))
         (home / "config.toml").write_text(f"[task]\ngrace_s = 1\n[claude]\nprogram = '{write_client(home)}'\n")
         spool = layout.open_spool(str(home / "spool"))
         try:
             live_in(spool, home)
             stop_supervisor(spool)
+            learn(spool)
             patch.setattr(recent, "WORTH", 0)
             memory = Path(spool.supervisor("recent.json"))
             wait_until(lambda: bool(view.listing(spool)) and memory.exists(), "nothing was remembered")
@@ -135,6 +140,15 @@ def live_in(spool: Spool, home: Path) -> None:
     ]
     (home / "transcript.jsonl").write_text("".join([json.dumps(line) + "\n" for line in lines]))
     hook(home, "user-prompt-submit", "told", prompt_id="prompt-2")
+
+
+def learn(spool: Spool) -> None:
+    """Let the supervisor's memory of what tasks use have something in it."""
+    known = History(spool)
+    usage = {"memory_peak_mb": 120.5, "cpu_s": 3.5, "processes_peak": 4}
+    end = {"outcome": "succeeded", "metrics": {"duration_s": 7.0}, "usage": usage}
+    known.learn(kind_of("command", TaskType.BUILD, "/home/ada/shop", ["make", "-j4", "all"]), end)
+    known.save(time.time())
 
 
 def hook(home: Path, event: str, session: str, *, SA_CONFIG: str = "", **said: str) -> str:  # noqa: N803
@@ -266,6 +280,7 @@ def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Spool:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("SA_CONFIG", str(tmp_path / "config.toml"))
     monkeypatch.setenv("SA_SPOOL_DIR", str(tmp_path / "spool"))
+    monkeypatch.setenv("SA_MACHINE", str(TESTS / "idle_machine.json"))
     root = Path(shutil.copytree(TESTS / "spool_format_1", tmp_path / "spool"))
     for path in (root, *root.rglob("*")):
         path.chmod(0o700 if path.is_dir() else 0o600)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import burst
 import clock_jumps
+import crowds
 import failing_calls
 import hostile
 import lost_watches
@@ -42,6 +43,23 @@ def test_a_clock_that_is_set_loses_repeats_and_delays_nothing(tmp_path: Path) ->
 @pytest.mark.parametrize("bug", clock_jumps.BUGS)
 def test_the_clock_that_is_set_notices(tmp_path: Path, bug: str) -> None:
     assert clock_jumps.torture(bug=bug, quick=True, folder=tmp_path)[0] != []
+
+
+def test_of_a_crowd_of_tasks_never_more_run_than_may(tmp_path: Path) -> None:
+    assert crowds.crowd((3, 3, 6), folder=tmp_path)[0] == []
+
+
+def test_on_a_busy_machine_one_task_runs_and_the_others_say_why_until_it_is_idle(tmp_path: Path) -> None:
+    assert crowds.busy(seconds=1, folder=tmp_path)[0] == []
+
+
+def test_tasks_that_take_memory_only_later_never_fill_the_machine(tmp_path: Path) -> None:
+    assert crowds.hungry(6, shows_s=0.5, works_s=1.5, folder=tmp_path)[0] == []
+
+
+def test_without_reservations_the_same_tasks_fill_it(tmp_path: Path) -> None:
+    (problem,) = crowds.hungry(6, shows_s=0.5, works_s=3, folder=tmp_path, bug="no reservations")[0]
+    assert problem.startswith("memory was 1")
 
 
 def test_hostile_job_files_are_accepted_or_rejected_and_harm_nothing(tmp_path: Path) -> None:

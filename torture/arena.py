@@ -31,6 +31,7 @@ from smart_agents_fs.spool import jsonio, layout, store
 from smart_agents_fs.spool.layout import Spool
 
 LEAVES_S = 20  #: for a supervisor to end its round and go
+IDLE_MACHINE = Path(__file__).resolve().parent.parent / "tests/idle_machine.json"  #: else little would run beside us
 CONFIG = """\
 [limits]
 max_tasks = 8
@@ -108,6 +109,7 @@ class Arena:
             "LANG": "C.UTF-8",
             "SA_SPOOL_DIR": str((self.place or self.folder) / "spool"),
             "SA_CONFIG": str(config),
+            "SA_MACHINE": str(IDLE_MACHINE),
         }
         self.spool = layout.open_spool(self.environ["SA_SPOOL_DIR"])
 

@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import burst
 import claude_tasks
 import clock_jumps
+import crowds
 import failing_calls
 import full_disks
 import hostile
@@ -76,6 +77,18 @@ def parts(seed: int) -> list[Part]:
     def clock(bug: str, quick: bool) -> Outcome:
         return clock_jumps.torture(bug=bug, seed=seed, quick=quick)
 
+    def crowd(bug: str, quick: bool) -> Outcome:
+        return crowds.crowd(
+            (3, 3, 6) if quick or bug != "none" else (12, 8, 20),
+            seconds=0.8 if quick or bug != "none" else 1.5,
+            bug=bug,
+        )
+
+    def hunger(bug: str, quick: bool) -> Outcome:
+        short = quick or bug != "none"
+        works_s = 1.5 if bug == "none" else 3.0
+        return crowds.hungry(6, shows_s=0.5, works_s=works_s, bug=bug) if short else crowds.hungry(10)
+
     def hostility(bug: str, quick: bool) -> Outcome:
         times, seconds = _times(bug, quick, 10_000, 300, 100), 15 if bug != "none" else 180
         return hostile.torture(times, bug=bug, seed=seed, seconds=seconds)
@@ -99,6 +112,9 @@ def parts(seed: int) -> list[Part]:
             lambda bug, quick: burst.torture(_times(bug, quick, 100_000, 2000, burst.queue() + 3000), bug=bug),
             burst.BUGS,
         ),
+        Part("crowd", crowd, crowds.BUGS["crowd"]),
+        Part("busy", lambda bug, _quick: crowds.busy(bug=bug), crowds.BUGS["busy"]),
+        Part("hungry", hunger, crowds.BUGS["hungry"]),
         Part("clock", clock, clock_jumps.BUGS),
         Part("hostile", hostility, hostile.BUGS),
         Part("races", lambda bug, quick: races.torture(_times(bug, quick, 100, 40, 20), bug=bug), races.BUGS),

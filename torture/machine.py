@@ -28,7 +28,7 @@ from smart_agents_fs import settings as settings_module
 from smart_agents_fs.engine import recovery, sweep
 from smart_agents_fs.engine.agents.base import Report
 from smart_agents_fs.engine.attempt_end import end_record
-from smart_agents_fs.engine.machine import Snapshot
+from smart_agents_fs.engine.snapshot import Snapshot
 from smart_agents_fs.engine.supervisor import Supervisor
 from smart_agents_fs.spool import cancelling, ending, ids, jsonio, layout, notices, process, store
 from smart_agents_fs.spool.layout import Spool

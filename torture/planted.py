@@ -126,6 +126,27 @@ def wall_clock_limits() -> None:
     runner.time = Wall  # type: ignore[attr-defined,assignment]
 
 
+def admits_everybody() -> None:
+    """There is a place for every task."""
+    from smart_agents_fs.engine import admission
+
+    admission._place = lambda *_: None
+
+
+def deaf_to_the_machine() -> None:
+    """Whatever was measured is within its limit."""
+    from smart_agents_fs.engine import admission
+
+    admission.past_limits = lambda *_: {}
+
+
+def no_reservations() -> None:
+    """What tasks are yet going to use counts nothing."""
+    from smart_agents_fs.engine import admission
+
+    admission._room = lambda *_: None
+
+
 def no_singleton() -> None:
     """Every supervisor believes that it is the only one."""
     from smart_agents_fs.engine.locks import Singleton
@@ -185,6 +206,9 @@ BUGS: dict[str, Callable[[], None]] = {
     "trusts events": trusts_events,
     "bare grep": bare_grep,
     "wall clock limits": wall_clock_limits,
+    "admits everybody": admits_everybody,
+    "deaf to the machine": deaf_to_the_machine,
+    "no reservations": no_reservations,
     "no singleton": no_singleton,
     "offered is told": offered_is_told,
     "never proved": never_proved,

@@ -14,7 +14,7 @@ from waiting import wait_until
 
 from smart_agents_fs import settings
 from smart_agents_fs.engine import daemon
-from smart_agents_fs.engine.machine import Sampler
+from smart_agents_fs.engine.snapshot import UNKNOWN
 from smart_agents_fs.engine.supervisor import Supervisor
 from smart_agents_fs.spool import store
 from smart_agents_fs.spool.layout import Spool
@@ -112,7 +112,7 @@ def _rounds(spool: Spool, told: Path, go: int, gone: int, bug: str) -> None:
         os.dup(lock.fd)
         started.append(task_id)
 
-    mine = Supervisor(spool, start, Sampler(), settings.load)
+    mine = Supervisor(spool, start, lambda: UNKNOWN, settings.load)
     os.close(gone)
     os.read(go, 1)
     for _ in range(3):

@@ -24,6 +24,7 @@ class Check:
     found: str
     mend: str = ""  #: what to do; empty when there is nothing
     mended: bool = False  #: it was bad, and this very call put it right
+    commands: tuple[str, ...] = ()  #: that do what `mend` says, where there are such
 
     def as_json(self) -> dict[str, Any]:
         """The check as it stands in `doctor --json`."""
@@ -33,6 +34,7 @@ class Check:
             "found": self.found,
             "mend": self.mend or None,
             "mended": self.mended,
+            "commands": list(self.commands),
         }
 
 

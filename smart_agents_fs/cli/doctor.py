@@ -10,7 +10,14 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from smart_agents_fs import settings as settings_module
-from smart_agents_fs.cli import doctor_client, doctor_machine, doctor_program, doctor_service, doctor_spool
+from smart_agents_fs.cli import (
+    doctor_client,
+    doctor_limits,
+    doctor_machine,
+    doctor_program,
+    doctor_service,
+    doctor_spool,
+)
 from smart_agents_fs.cli.check import Check, Verdict, bad, good
 from smart_agents_fs.cli.words import Option, parse
 from smart_agents_fs.errors import SmartAgentsError, UsageError
@@ -62,6 +69,7 @@ def checks(*, fix: bool) -> Iterator[Check]:
     yield from _guarded("command", doctor_program.command)
     settings, check = _settings()
     yield check
+    yield from _guarded("limits", partial(doctor_limits.limits, settings))
     yield from _guarded("spool", partial(doctor_spool.everything, settings, fix=fix))
     yield from _guarded("service", doctor_service.after_a_reboot)
     yield from _guarded("claude", partial(doctor_client.everything, settings))

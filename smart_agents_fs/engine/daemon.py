@@ -32,7 +32,8 @@ class Daemon:
 
     def __init__(self, spool: Spool) -> None:
         self.spool = spool
-        self.supervisor = Supervisor(spool, start_runner, machine.Sampler())
+        self._sampler = machine.Sampler()
+        self.supervisor = Supervisor(spool, start_runner, self._sampler)
         self._lock = Singleton(spool.supervisor("lock"))
         # A SimpleQueue may be put to from a signal handler; an Event or a Condition might deadlock there.
         self._wakes: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
@@ -75,6 +76,7 @@ class Daemon:
         names: set[str] = set()
         ended: set[str] | None = None
         while not self._stop:
+            self._sampler.window_s = self.supervisor.settings["limits.cpu_window_s"]
             whole = tick_whatever_happens(self.supervisor, names, ended)
             ORPHANS.reap()
             ORPHANS.hit()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from smart_agents_fs import __version__
-from smart_agents_fs.engine.admission import Limits
-from smart_agents_fs.engine.machine import Snapshot
+from smart_agents_fs.engine.admission import SETTINGS, ResourceLimits
+from smart_agents_fs.engine.snapshot import Snapshot
 from smart_agents_fs.errors import SpoolUnusable
 from smart_agents_fs.spool import clock, jsonio, process
 from smart_agents_fs.spool.layout import Spool
@@ -26,9 +27,13 @@ def write(
     waiting: Mapping[str, str],
     waiting_count: int,
     machine: Snapshot,
-    limits: Limits,
+    limits: ResourceLimits,
+    refusals: Mapping[str, str],
 ) -> None:
-    """Replace the status file; `waiting` are some of those that wait, with their reasons. A failure stops nothing."""
+    """Replace the status file; `waiting` are some of those that wait, with their reasons.
+
+    `refusals` are the reasons for which tasks of a type wait, whichever they are. A failure stops nothing.
+    """
     record: dict[str, Any] = {
         "format": 1,
         "version": __version__,
@@ -43,8 +48,11 @@ def write(
             "cpu_percent": machine.cpu_percent,
             "memory_percent": machine.memory_percent,
             "processors": machine.processors,
+            "memory_mb": machine.memory_mb,
+            "pressure": asdict(machine.pressure),
         },
-        "limits": {"max_tasks": limits.max_tasks, "max_e2e": limits.max_e2e, "max_builds": limits.max_builds},
+        "limits": {key.removeprefix("limits."): getattr(limits, name) for name, key in SETTINGS.items()},
+        "refusals": dict(refusals),
     }
     try:
         jsonio.replace(spool.supervisor("status.json"), jsonio.dumps(record), spool.tmp, durable=False)

@@ -248,6 +248,7 @@ class Runner:
             "progress": progress.percent,
             "step": progress.step,
             "message": progress.message,
+            "agents": progress.agents,
             "time": clock.stamp(),
         }
         try:

@@ -13,10 +13,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from smart_agents_fs import settings as settings_module
-from smart_agents_fs.engine import admission, heirs, intake, log, report
-from smart_agents_fs.engine.machine import Snapshot
+from smart_agents_fs.engine import heirs, intake, log, report
 from smart_agents_fs.engine.retention import Retention
 from smart_agents_fs.engine.series_keeper import SeriesKeeper
+from smart_agents_fs.engine.snapshot import Snapshot
 from smart_agents_fs.engine.turns import StartRunner, Turns
 from smart_agents_fs.engine.waiting import Queue, Waiting, inode_of, listing
 from smart_agents_fs.errors import SmartAgentsError
@@ -70,7 +70,7 @@ class Supervisor:
     _recent: recent.Follower = field(init=False)
 
     def __post_init__(self) -> None:
-        self.turns = Turns(self.spool, self.start_runner, self.load_settings())
+        self.turns = Turns(self.spool, self.start_runner, self.load_settings(), self.sample)
         self.series = SeriesKeeper(self.spool)
         self._retention = Retention(self.spool)
         self._recent = recent.Follower(self.spool)
@@ -130,6 +130,7 @@ class Supervisor:
             return 1.0
         limit = FOLLOW_S if self.running else RESCAN_S
         limit = REPORT_S if self._unreported or self._recent.behind else limit
+        limit = min(limit, self.turns.gate.next_look_s() or limit)
         starts = [*self.series.times(), *([] if (start := self.waiting.next_start()) is None else [start])]
         return max(0.05, min([limit, *[start - now for start in starts if start > now]]))
 
@@ -161,7 +162,8 @@ class Supervisor:
             | {item.id: self.turns.why(item) for item in self.waiting.some(report.REASONS)},
             waiting_count=len(self.waiting) + len(self._backlog) + len(self.series.known),
             machine=self.sample(),
-            limits=admission.Limits.from_settings(self.settings),
+            limits=self.turns.gate.limits,
+            refusals=self.turns.gate.reasons(),
         )
 
     def _fresh_settings(self) -> Settings:

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from smart_agents_fs.engine import admission, log, recovery
+from smart_agents_fs.engine import log, recovery
+from smart_agents_fs.engine.gate import Gate
+from smart_agents_fs.engine.snapshot import Snapshot
 from smart_agents_fs.engine.waiting import Queue, Waiting
 from smart_agents_fs.errors import SmartAgentsError
 from smart_agents_fs.settings import Settings
@@ -33,24 +35,27 @@ class Turns:
     spool: Spool
     start_runner: StartRunner
     settings: Settings
+    sample: Callable[[], Snapshot]
     waiting: Queue = field(init=False)
+    gate: Gate = field(init=False)
     running: dict[str, TaskType] = field(default_factory=dict)
     again: set[str] = field(default_factory=set)  #: files in `pending/` that have to be taken in anew
     busy: bool = False  #: whether a lock was busy in this round: no event tells when it is let go
     troubled: bool = False  #: whether the disk refused something in this round
     _paused: frozenset[str] = frozenset()
     _pauses: dict[str, str] = field(default_factory=dict)  #: what of it is paused → in words
-    _refusals: dict[TaskType, str] = field(default_factory=dict)
     _gone: list[str] = field(default_factory=list)  #: tasks that ended while they waited
     _searched: int = 0
 
     def __post_init__(self) -> None:
         self.waiting = Queue(self.settings["task.priority"], self.settings["task.ageing_s"])
+        self.gate = Gate(self.spool, self.sample)
 
     def begin(self, settings: Settings) -> None:
         """Begin a round under these settings."""
         self.settings = settings
         self.waiting.obey(settings["task.priority"], settings["task.ageing_s"])
+        self.gate.begin(settings)
         self.busy = self.troubled = False
         self._paused = pausing.names(self.spool)
         self._pauses.clear()
@@ -77,16 +82,15 @@ class Turns:
     def start(self, now: float) -> None:
         """Start whatever may start now."""
         self._look_again_at_some(now)
-        limits = admission.Limits.from_settings(self.settings)
-        self._refusals = {}
         may = {kind for kind in TaskType if not (pausing.SPOOL in self._paused or kind in self._paused)}
         while (item := self.waiting.first(may, now)) is not None:
-            refusal = admission.admits(item.type, list(self.running.values()), limits).reason
-            if refusal:
-                self._refusals[item.type] = refusal
+            if self.gate.refusal(item, self.running, now):
                 may.discard(item.type)
             else:
                 self._try(item, now)
+                if item.id in self.running:
+                    self.gate.started(item, now)
+        self.gate.end(self.running, self.waiting, now)
 
     def search_for_cancels(self) -> None:
         """End waiting tasks whose end was asked for by somebody who did not live to do it; some of them each time."""
@@ -117,7 +121,8 @@ class Turns:
             return item.note
         if item.timed:
             return f"its time, {clock.stamp(item.not_before)}"
-        return self._refusals.get(item.type, "its turn")
+        refusal = self.gate.refusals.get(item.type)
+        return refusal.reason if refusal is not None else "its turn"
 
     def _look_again_at_some(self, now: float) -> None:
         """At what was put aside, whose start has come, or what depended on a task that ended while it waited."""

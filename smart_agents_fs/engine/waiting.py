@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 
 from smart_agents_fs.engine import ordering
+from smart_agents_fs.engine.reservations import kind_of
 from smart_agents_fs.spool.layout import PENDING, Spool
 from smart_agents_fs.spool.task import Task
 from smart_agents_fs.spool.words import DependsPolicy, TaskType
@@ -33,6 +34,7 @@ class Waiting:
     depends_policy: DependsPolicy
     not_before: float  #: before this it must not start
     since: float  #: from when on its waiting counts
+    kind: str = ""  #: what tells how much of the machine it is expected to use
     inode: int = 0  #: of its job file: an edit puts another file in its place
     timed: int = 0  #: its entry in the heap of those that wait for their start; 0 when it does not
     blockers: Sequence[str] = ()  #: the tasks it waits for, while it is blocked
@@ -50,6 +52,7 @@ class Waiting:
             depends_policy=task.depends_policy,
             not_before=not_before,
             since=ordering.waits_since(task.created_at, not_before, seen),
+            kind=kind_of(task.agent, task.type, task.project_dir, task.argv),
             inode=inode,
         )
 
@@ -74,7 +77,7 @@ class Queue:
     def __len__(self) -> int:
         return len(self._items)
 
-    def __contains__(self, task_id: str) -> bool:
+    def __contains__(self, task_id: object) -> bool:
         return task_id in self._items
 
     def __iter__(self) -> Iterator[str]:

@@ -187,6 +187,9 @@ def waiting_for(spool: Spool, task_id: str, kind: str, job: dict[str, Any]) -> s
         if reason:
             return str(reason)
         if known.get("waiting_count", 0) > len(known.get("waiting") or {}):  # only so many are named
+            refusal = (known.get("refusals") or {}).get(kind)
+            if refusal:
+                return str(refusal)
             return f"its turn: {known['waiting_count']} tasks wait"
         return "its turn: the supervisor has not looked at it yet"
     if tasklock.is_held(spool.supervisor("starting")):

@@ -59,6 +59,7 @@ class Progress:
     percent: float | None = None
     step: str = ""  #: what it does now, in words
     message: str = ""  #: its last words
+    agents: int = 0  #: that are at work now, itself and its subagents; 0: it is none, or does not tell
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

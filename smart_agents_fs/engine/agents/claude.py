@@ -106,7 +106,7 @@ class ClaudeReader:
         """The latest step and words; the percentage is that of the agent's own list of things to do."""
         stream = self._stream
         step = "" if stream.finished else stream.step
-        return Progress(percent=stream.todos.percent, step=step, message=tidy(stream.words))
+        return Progress(percent=stream.todos.percent, step=step, message=tidy(stream.words), agents=stream.agents)
 
     @property
     def finished(self) -> bool:

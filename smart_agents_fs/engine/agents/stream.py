@@ -47,6 +47,7 @@ class Stream:
         self._lines = JsonLines()
         self._calls: dict[str, tuple[str, dict[str, Any], bool]] = {}  # id → tool, input, whether the main agent's
         self._background: set[str] = set()
+        self._delegates: set[str] = set()
         self._at_work = False
         self._turns = 0  # begun, less those whose result is there
 
@@ -71,6 +72,11 @@ class Stream:
         open_turns = self._turns > 0 or self._at_work
         return self.result is not None and not open_turns and not self._background
 
+    @property
+    def agents(self) -> int:
+        """How many agents are at work: the main one, and the subagents that have not ended."""
+        return 1 + len(self._delegates)
+
     def _system(self, line: dict[str, Any]) -> None:
         subtype = line.get("subtype")
         if subtype == "init":
@@ -85,6 +91,7 @@ class Stream:
         elif subtype == "task_started":
             self._background.add(_text(line, "task_id"))
             if _text(line, "subagent_type"):
+                self._delegates.add(_text(line, "task_id"))
                 self.subagents.setdefault(tidy(_text(line, "subagent_type"), 80))
         elif subtype in ("task_notification", "task_updated"):
             self._task_changed(line)
@@ -104,6 +111,7 @@ class Stream:
         status = _text(line, "status") or (_text(patch, "status") if isinstance(patch, dict) else "")
         if status in ("", "running", "pending"):
             return
+        self._delegates.discard(_text(line, "task_id"))
         if _text(line, "task_id") in self._background:
             if line.get("subtype") == "task_notification":  # `task_updated` is no word to the main agent yet
                 self._background.discard(_text(line, "task_id"))

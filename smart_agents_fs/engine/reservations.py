@@ -1,0 +1,133 @@
+"""What tasks that run are yet going to use, so that a batch started at once cannot overshoot.
+
+A task that has just started counts with what tasks of its kind used before, less what it uses itself already: in
+full for half of `limits.reservation_s`, then less and less, since by the end of that its own use shows in what is
+measured. Of the CPU, whose load is a mean over a window, the part that the window does not show yet.
+It is the supervisor's memory alone: after a restart each running task counts as just started.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from smart_agents_fs.engine.admission import Demand, ResourceLimits
+from smart_agents_fs.engine.history import Expected, History
+from smart_agents_fs.engine.snapshot import Snapshot
+from smart_agents_fs.spool import agents, jsonio, layout, runs
+from smart_agents_fs.spool.layout import Spool
+from smart_agents_fs.spool.words import TaskType
+
+LOOK_S = 1.0  #: between two looks at what one running task uses
+WORDS = 3  #: of a program's words that tell one kind of command from another
+LENGTH = 200  #: characters of a kind
+
+
+def kind_of(agent: str, task_type: TaskType, project_dir: str | None, argv: Sequence[str]) -> str:
+    """The kind of a task, which is expected to use as much as its like did: agent, type, project, first words."""
+    return sys.intern(f"{agent} {task_type}\t{project_dir or ''}\t{' '.join(argv[:WORDS])}"[:LENGTH])
+
+
+@dataclass(slots=True)
+class _Started:
+    """A task that runs."""
+
+    kind: str
+    type: TaskType
+    expected: Expected
+    since: float
+    agents: int
+    looked: float = -math.inf
+    memory_mb: float = 0.0  #: that it uses by itself now; 0 when nobody tells
+
+
+class Reservations:
+    """The tasks of one spool that run, with what each is expected to use."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+        self._started: dict[str, _Started] = {}
+        self._history = History(spool)
+
+    def wanted(self, kind: str, task_type: TaskType, snapshot: Snapshot) -> Demand:
+        """What a task of this kind asks for before it starts."""
+        expected = self._history.expected(kind, task_type)
+        return Demand(
+            type=task_type,
+            agents=_agents_in(kind),
+            memory_mb=expected.in_mb(snapshot.memory_mb),
+            processors=expected.processors,
+        )
+
+    def running(
+        self, tasks: Mapping[str, TaskType], snapshot: Snapshot, limits: ResourceLimits, now: float
+    ) -> list[Demand]:
+        """What each of `tasks`, those that run, counts with at `now` beyond what is measured of it."""
+        return [self._of(task_id, kind, snapshot, limits, now) for task_id, kind in tasks.items()]
+
+    def started(self, task_id: str, kind: str, task_type: TaskType, now: float) -> None:
+        """Note that a task starts now."""
+        expected = self._history.expected(kind, task_type)
+        self._started[task_id] = _Started(kind, task_type, expected, now, _agents_in(kind))
+
+    def follow(self, tasks: Collection[str], now: float) -> None:
+        """Forget the tasks that run no more, and learn what they used."""
+        for task_id in [task_id for task_id in self._started if task_id not in tasks]:
+            self._history.learn(self._started.pop(task_id).kind, _end_of(self._spool, task_id))
+        self._history.save(now)
+
+    def _of(
+        self, task_id: str, task_type: TaskType, snapshot: Snapshot, limits: ResourceLimits, now: float
+    ) -> Demand:
+        if task_id not in self._started:  # it runs since before this supervisor
+            job = jsonio.load_or_none(self._spool.job(layout.RUNNING, task_id)) or {}
+            self.started(task_id, _kind_in(job, task_type), task_type, now)
+        task = self._started[task_id]
+        task.since = min(task.since, now)  # the clock may have been set back
+        age = now - task.since
+        if age > 0 and not 0 <= now - task.looked < LOOK_S:
+            self._look(task, task_id, now)
+        left = _left(age, limits.reservation_s)
+        not_in_mean = max(0.0, 1.0 - age / limits.cpu_window_s)
+        return Demand(
+            type=task_type,
+            agents=task.agents,
+            memory_mb=max(0.0, task.expected.in_mb(snapshot.memory_mb) * left - task.memory_mb),
+            processors=task.expected.processors * min(left, not_in_mean),
+        )
+
+    def _look(self, task: _Started, task_id: str, now: float) -> None:
+        """Look at what the task uses itself, as its runner notes it, and at how many agents it has at work."""
+        task.looked = now
+        used = (jsonio.load_or_none(self._spool.run(task_id, "usage.json")) or {}).get("memory_mb")
+        task.memory_mb = float(used) if isinstance(used, int | float) and not isinstance(used, bool) else 0.0
+        if task.agents:
+            counted = (jsonio.load_or_none(self._spool.run(task_id, "progress.json")) or {}).get("agents")
+            task.agents = max(1, counted) if isinstance(counted, int) else 1
+
+
+def _left(age: float, reservation_s: float) -> float:
+    """The share of its expectation with which a task of this age still counts."""
+    if reservation_s <= 0:
+        return 0.0
+    return min(1.0, max(0.0, 2.0 - 2.0 * age / reservation_s))
+
+
+def _agents_in(kind: str) -> int:
+    return 0 if kind.startswith(f"{agents.COMMAND} ") else 1
+
+
+def _kind_in(job: Mapping[str, Any], task_type: TaskType) -> str:
+    argv = job.get("argv")
+    words = [word for word in argv if isinstance(word, str)] if isinstance(argv, list) else []
+    agent = job.get("agent") or (agents.COMMAND if words else agents.CLAUDE)
+    return kind_of(str(agent), task_type, job.get("project_dir"), words)
+
+
+def _end_of(spool: Spool, task_id: str) -> dict[str, Any] | None:
+    """The end record of the newest attempt; None when there is none."""
+    made = runs.attempts_made(spool, task_id)
+    return jsonio.load_or_none(spool.attempt(task_id, max(made), "end.json")) if made else None
