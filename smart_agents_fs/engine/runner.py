@@ -26,6 +26,7 @@ from smart_agents_fs.engine.agents.base import (
     Report,
 )
 from smart_agents_fs.engine.attempt_end import Stop, end_record, stopped
+from smart_agents_fs.engine.usage import Usage
 from smart_agents_fs.errors import SpoolUnusable
 from smart_agents_fs.spool import audit, clock, ending, jsonio, layout, process, runs, store
 from smart_agents_fs.spool.layout import Spool
@@ -58,6 +59,7 @@ class Runner:
         self.started = time.time()
         self.begun = time.monotonic()
         self.durable = settings["durability"] == "full"
+        self.usage = Usage(spool, task_id, attempt)
         self._shown: Progress | None = None
         self._fed = 0
 
@@ -181,6 +183,7 @@ class Runner:
             pause = FIRST_LOOK_S if time.monotonic() - begun < 1 else LOOK_S
             gone = tree.wait_for_exit(child, pause)
             now = time.monotonic()
+            self.usage.sample(now)
             written = self._written()
             if written != size:
                 size, heard = written, now
@@ -279,6 +282,7 @@ class Runner:
     ) -> str:
         end = end_record(report, self.attempt, self.token, exit_code, self.started, time.time())
         end["metrics"]["duration_s"] = round(time.monotonic() - self.begun, 3)  # the clock may have been set
+        end["usage"] = self.usage.end()
         end["not_enforced"] = [*self.task.not_enforced, *not_enforced]
         end["left_processes"] = []
         end = sweep.noted(end, left)
