@@ -18,6 +18,6 @@ def main() -> int:
 
 if __name__ == "__main__":
     exit_code = main()
-    if sys.argv[1:2] in (["submit"], ["status"], ["hook"]):
+    if sys.argv[1:2] in (["submit"], ["status"], ["hook"], ["exec"]):
         os._exit(exit_code)  # nothing is left to clear away, and taking Python apart costs a tenth of their time
     sys.exit(exit_code)

@@ -61,6 +61,8 @@ def _answer(verb: str, words: list[str]) -> int:
 
 def _options(words: list[str]) -> list[str]:
     """The words before `--`: what stands after it belongs to a prompt or to another program."""
+    if words[:1] == ["exec"]:  # its options end before `--` already, at the first word that is none
+        return words[:2]
     return words[: words.index("--")] if "--" in words else words
 
 
@@ -97,6 +99,12 @@ def _status(words: list[str]) -> int:
     from smart_agents_fs.cli import status
 
     return status.run(words)
+
+
+def _exec(words: list[str]) -> int:
+    from smart_agents_fs.cli import exec as verb
+
+    return verb.run(words)
 
 
 def _cancel(words: list[str]) -> int:
@@ -184,6 +192,7 @@ def _packages() -> None:
 _FAST: dict[str, Callable[[list[str]], int]] = {
     "submit": _submit,
     "execute": _execute,
+    "exec": _exec,
     "status": _status,
     "cancel": _cancel,
     "retry": _retry,

@@ -130,7 +130,7 @@ def _detach(command: list[str], spool: Spool) -> None:
     """Run `command` in a session of its own as a child of init: a hook's time-out kills neither.
 
     posix_spawn with a shell that leaves at once, instead of a double fork: a fork in a threaded program
-    (the Python API's user) may deadlock.
+    (the Python API's user) may deadlock. No signal stays blocked: `sa-spool exec` blocks those that it passes on.
     """
     log = spool.supervisor("log")
     actions = [
@@ -140,7 +140,7 @@ def _detach(command: list[str], spool: Spool) -> None:
     ]
     environ = scrubbed(dict(os.environ)) | {"SA_SPOOL_DIR": spool.root}
     words = ["sh", "-c", 'cd / && exec "$@" &', "sh", *command]
-    pid = os.posix_spawn("/bin/sh", words, environ, file_actions=actions, setsid=True)
+    pid = os.posix_spawn("/bin/sh", words, environ, file_actions=actions, setsid=True, setsigmask=())
     try:
         os.waitpid(pid, 0)
     except ChildProcessError:  # a program that ignores SIGCHLD, or collects its children itself

@@ -105,6 +105,9 @@ def live_in(spool: Spool, home: Path) -> None:
     submit(spool, prompt="do it", agent="claude", model="small", idempotency_key="one", session_id="cleared")
     drop(spool, "by hand.json", '{"argv": ["true"], "note": "a field of the user\'s own", "priority": null}')
     drop(spool, "broken.json", "{")
+    here = [sys.executable, "-m", "smart_agents_fs"]
+    for call in (["exec", "--", "true"], ["wait", good]):  # which lend the slot of the task
+        submit(spool, argv=[*here, *call], cwd=str(home))
     repeats = submit(spool, argv=["true"], cron="@daily", timezone="UTC", id=ids.draw(time.time() - 2 * 86_400))
     starter.ensure_supervisor(spool)
 

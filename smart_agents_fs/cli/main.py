@@ -15,6 +15,7 @@ from smart_agents_fs.cli import (
     completion,
     doctor,
     edit,
+    exec,  # noqa: A004  (the verb's name)
     execute,
     parameters,
     pause,
@@ -32,8 +33,8 @@ HELP = """Background tasks for Claude Code.
 
 Submit work, keep chatting, and be told how it ended.
 
-Every verb takes --json and explains itself with --help. Exit codes: 0 done, 1 the task failed, 2 usage, 3 no such
-task or several, 4 the spool cannot be used, 5 refused now, 124 timed out.
+Every verb explains itself with --help, and all but exec take --json. Exit codes: 0 done, 1 the task failed, 2 usage,
+3 no such task or several, 4 the spool cannot be used, 5 refused now, 124 timed out.
 """
 EXAMPLES = (
     'sa-spool submit "review the open changes"',
@@ -71,10 +72,13 @@ class TableCommand(click.Command):
         return super().parse_args(ctx, args)
 
 
-def table_command(module: Any, options: tuple[Option, ...], arguments: str, kind: str = "") -> TableCommand:
+def table_command(
+    module: Any, options: tuple[Option, ...], arguments: str, kind: str = "", *, options_first: bool = False
+) -> TableCommand:
     """The click command of a verb module with `HELP`, `EXAMPLES` and `run(words)`.
 
-    `arguments` is what its usage line shows of them; of the kind `task` they are completed with task ids.
+    `arguments` is what its usage line shows of them; of the kind `task` they are completed with task ids. With
+    `options_first` what looks like an option behind the first of them is none of ours.
     """
     name = module.__name__.rpartition(".")[2]
     params: list[click.Parameter] = [_option(option) for option in options]
@@ -87,7 +91,9 @@ def table_command(module: Any, options: tuple[Option, ...], arguments: str, kind
     def answer(**_: Any) -> int:
         return int(module.run(click.get_current_context().meta["words"]))
 
-    return TableCommand(name, params=params, callback=answer, help=parameters.help_text(module.HELP, module.EXAMPLES))
+    text = parameters.help_text(module.HELP, module.EXAMPLES)
+    context = {"allow_interspersed_args": not options_first}
+    return TableCommand(name, params=params, callback=answer, help=text, context_settings=context)
 
 
 def _json_behind_verb(words: list[str]) -> list[str]:
@@ -141,6 +147,7 @@ def group(ctx: click.Context) -> None:
 
 group.add_command(table_command(submit, submit.OPTIONS, "[PROMPT]..."))
 group.add_command(table_command(execute, execute.OPTIONS, "[PROMPT]..."))
+group.add_command(table_command(exec, exec.OPTIONS, "COMMAND...", options_first=True))
 group.add_command(table_command(status, status.OPTIONS, "ID", "task"))
 group.add_command(table_command(cancel, cancel.OPTIONS, "ID", "task"))
 group.add_command(table_command(retry, retry.OPTIONS, "ID", "task"))

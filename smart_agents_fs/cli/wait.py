@@ -8,7 +8,7 @@ import time
 
 from smart_agents_fs import rendering, starter
 from smart_agents_fs.errors import Refused, SmartAgentsError, TaskNotFound, TimedOut
-from smart_agents_fs.spool import ids, jsonio, layout, quoting, series, store, view
+from smart_agents_fs.spool import ids, jsonio, layout, lending, quoting, series, store, view
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,14 +37,20 @@ def wait_for(spool: Spool, task_ids: Sequence[str], *, timeout_s: float | None, 
 def until_ended(spool: Spool, task_ids: Sequence[str], *, timeout_s: float | None = None) -> None:
     """Return once all `task_ids` have ended; talks on stderr when that is a terminal.
 
+    Inside a task it lends that one's slot meanwhile.
+
     Raises TimedOut, TaskNotFound, and Refused for the task that we are part of.
     """
     _refuse_own(spool, task_ids)
     _refuse_series(spool, task_ids)
-    left = list(dict.fromkeys(task_ids))
+    with lending.own_slot(spool, task_ids):
+        _until_ended(spool, list(dict.fromkeys(task_ids)), timeout_s)
+
+
+def _until_ended(spool: Spool, left: list[str], timeout_s: float | None) -> None:
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     talk = _Talk(spool)
-    supervision = _Supervision(spool)
+    supervision = Supervision(spool)
     pause = _QUICKEST_S
     while left := [task_id for task_id in left if not _has_ended(spool, task_id)]:
         now = time.monotonic()
@@ -56,7 +62,7 @@ def until_ended(spool: Spool, task_ids: Sequence[str], *, timeout_s: float | Non
         pause = min(_SLOWEST_S, pause * 1.3)
 
 
-class _Supervision:
+class Supervision:
     """Makes sure, every now and then, that somebody works on what is waited for."""
 
     def __init__(self, spool: Spool) -> None:
@@ -65,6 +71,7 @@ class _Supervision:
         self._pause = 1.0
 
     def keep(self, now: float) -> None:
+        """Start a supervisor where none works; looks once a second, and less often where that fails."""
         if now < self._next:
             return
         if not starter.supervisor_is_alive(self._spool):

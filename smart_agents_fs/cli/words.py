@@ -38,10 +38,13 @@ class Option:
         self.many = many
 
 
-def parse(words: list[str], options: tuple[Option, ...], verb: str) -> tuple[dict[str, Any], list[str]]:
+def parse(
+    words: list[str], options: tuple[Option, ...], verb: str, *, options_first: bool = False
+) -> tuple[dict[str, Any], list[str]]:
     """The values of the options in `words`, and the other words.
 
-    Options may stand anywhere before `--`. Raises UsageError.
+    Options may stand anywhere before `--`; with `options_first` only before the first word that is none, so that a
+    program's own need no `--`. Raises UsageError.
     """
     known = {option.flag: option for option in options}
     values: dict[str, Any] = {}
@@ -55,6 +58,8 @@ def parse(words: list[str], options: tuple[Option, ...], verb: str) -> tuple[dic
         if not word.startswith("--"):
             if word.startswith("-") and len(word) > 1:
                 raise UsageError(f"{verb}: no option {word}; put -- before text that starts with a dash")
+            if options_first:
+                return values, words[at - 1 :]
             rest.append(word)
             continue
         flag, equals, value = word.partition("=")

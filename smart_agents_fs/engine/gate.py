@@ -31,7 +31,7 @@ class Gate:
     limits: ResourceLimits = field(default_factory=ResourceLimits)
     refusals: dict[TaskType, Admission] = field(default_factory=dict)  #: of this round
     _reservations: Reservations = field(init=False)
-    _running: list[Demand] | None = None  #: what runs in this round, once a task has asked
+    _running: dict[str, Demand] | None = None  #: what runs in this round, once a task has asked
     _snapshot: Snapshot = UNKNOWN
     _past: Collection[Cause] = ()  #: the measures past their limit, at the latest look
     _since: dict[str, float] = field(default_factory=dict)  #: tasks without room → since when
@@ -45,17 +45,19 @@ class Gate:
         self.limits = ResourceLimits.in_force(settings)
         self.refusals, self._running, self._first = {}, None, ""
 
-    def refusal(self, item: Waiting, running: Mapping[str, TaskType], now: float) -> str:
-        """Why `item` may not start now beside `running`, in words; empty when it may."""
+    def refusal(self, item: Waiting, running: Mapping[str, TaskType], counted: Collection[str], now: float) -> str:
+        """Why `item` may not start now beside those `counted` of the `running` tasks, in words; empty when it may."""
         if self._running is None:
             self._snapshot = self.sample()
-            self._running = self._reservations.running(running, self._snapshot, self.limits, now)
+            demands = self._reservations.running(running, self._snapshot, self.limits, now)
+            self._running = dict(zip(running, demands, strict=True))
             self._past = admission.past_limits(self._snapshot, self.limits, self._past).keys()
         if self._first:
             told = f"its turn: nothing overtakes {self._first} any more, which waits for room"
             return self._refused(item, Admission(admitted=False, reason=told, cause=Cause.ROOM))
         wanted = self._reservations.wanted(item.kind, item.type, self._snapshot)
-        said = admission.admits(wanted, self._snapshot, self._running, self.limits, self._past)
+        beside = [demand for task_id, demand in self._running.items() if task_id in counted]
+        said = admission.admits(wanted, self._snapshot, beside, self.limits, self._past)
         if said.admitted:
             return ""
         if said.cause is Cause.ROOM and now - self._since.setdefault(item.id, now) >= OVERTAKEN_S:
@@ -67,7 +69,7 @@ class Gate:
         self._reservations.started(item.id, item.kind, item.type, now)
         self._since.pop(item.id, None)
         if self._running is not None:
-            self._running.append(self._reservations.wanted(item.kind, item.type, self._snapshot))
+            self._running[item.id] = self._reservations.wanted(item.kind, item.type, self._snapshot)
 
     def end(self, running: Collection[str], waiting: Container[str], now: float) -> None:
         """End the round: learn what those used that run no more."""

@@ -106,8 +106,11 @@ def _age(path: str) -> float:
 def _check_dropped(spool: Spool, name: str, task: Task, job: dict[str, Any], settings: Settings) -> Later | None:
     """Check what only a look at this machine can tell; returns what the file still waits for.
 
-    Raises UsageError for an agent nobody knows, InvalidJob for files that wait for each other.
+    Raises UsageError for an agent nobody knows, InvalidJob for files that wait for each other, and for a command in
+    the foreground, which nobody here would run.
     """
+    if task.foreground:
+        raise InvalidJob(store.ALONE)
     if task.cwd is not None and not os.path.isdir(task.cwd):
         return Later(reason=f"cwd {task.cwd} is not a directory")
     if task.agent != "command":

@@ -14,11 +14,23 @@ from typing import Any
 
 from smart_agents_fs.engine import log, recovery
 from smart_agents_fs.engine.gate import Gate
+from smart_agents_fs.engine.lending import Loans
 from smart_agents_fs.engine.snapshot import Snapshot
 from smart_agents_fs.engine.waiting import Queue, Waiting
 from smart_agents_fs.errors import SmartAgentsError
 from smart_agents_fs.settings import Settings
-from smart_agents_fs.spool import clock, dependencies, ending, jsonio, layout, pausing, runs, store, tasklock
+from smart_agents_fs.spool import (
+    clock,
+    dependencies,
+    ending,
+    foreground,
+    jsonio,
+    layout,
+    pausing,
+    runs,
+    store,
+    tasklock,
+)
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.tasklock import TaskLock
 from smart_agents_fs.spool.words import TaskType
@@ -46,10 +58,12 @@ class Turns:
     _pauses: dict[str, str] = field(default_factory=dict)  #: what of it is paused → in words
     _gone: list[str] = field(default_factory=list)  #: tasks that ended while they waited
     _searched: int = 0
+    _loans: Loans = field(init=False)
 
     def __post_init__(self) -> None:
         self.waiting = Queue(self.settings["task.priority"], self.settings["task.ageing_s"])
         self.gate = Gate(self.spool, self.sample)
+        self._loans = Loans(self.spool)
 
     def begin(self, settings: Settings) -> None:
         """Begin a round under these settings."""
@@ -82,14 +96,18 @@ class Turns:
     def start(self, now: float) -> None:
         """Start whatever may start now."""
         self._look_again_at_some(now)
+        self._loans.look(self.running)
         may = {kind for kind in TaskType if not (pausing.SPOOL in self._paused or kind in self._paused)}
+        not_paused = frozenset(may)
         while (item := self.waiting.first(may, now)) is not None:
-            if self.gate.refusal(item, self.running, now):
+            if self._refusal(item, now):
                 may.discard(item.type)
             else:
                 self._try(item, now)
-                if item.id in self.running:
-                    self.gate.started(item, now)
+        # What may use a place that its parent lends does not wait behind others that may not.
+        for item in self.waiting.ready_children(self._loans.lenders):
+            if item.type in not_paused and not self._refusal(item, now):
+                self._try(item, now)
         self.gate.end(self.running, self.waiting, now)
 
     def search_for_cancels(self) -> None:
@@ -100,6 +118,8 @@ class Turns:
             item = self.waiting.get(task_id)
             if item is not None and os.path.lexists(self.spool.run(task_id, "cancel")):
                 self._end_if_asked(item)
+            elif item is not None and item.foreground and foreground.is_abandoned(self.spool, task_id):
+                self._end(item, "cancelled", "caller_gone", foreground.GONE)
         self._searched += CANCELS
 
     def recover(self, task_id: str) -> None:
@@ -134,6 +154,9 @@ class Turns:
         while self._gone:
             self.release([self._gone.pop()], now)
 
+    def _refusal(self, item: Waiting, now: float) -> str:
+        return self.gate.refusal(item, self.running, self._loans.counted(self.running, item.parent), now)
+
     def _try(self, item: Waiting, now: float) -> None:
         """Start a task whose turn it is; what hinders it is noted, and the task put aside until the next round."""
         item.note = ""
@@ -144,8 +167,10 @@ class Turns:
                 return
             elif item.depends_on and self._waits_again(item):
                 self.put(item, now)
-            elif not item.note and self._claim(item):
+            elif not item.note and (self._let(item) if item.foreground else self._claim(item)):
                 self.waiting.drop(item.id)
+                if item.id in self.running:
+                    self.gate.started(item, now)
             else:
                 self.waiting.put(item, now, held=True)
         except (OSError, SmartAgentsError) as error:
@@ -208,6 +233,20 @@ class Turns:
             except (OSError, SmartAgentsError):
                 store.move(self.spool, item.id, layout.RUNNING, layout.PENDING)
                 raise
+        self.running[item.id] = item.type
+        return True
+
+    def _let(self, item: Waiting) -> bool:
+        """Let a command in the foreground start, by the rename alone, since its runner waits and holds its lock."""
+        if foreground.is_abandoned(self.spool, item.id):
+            return self._end(item, "cancelled", "caller_gone", foreground.GONE)
+        item.note = pausing.reason(self.spool, pausing.names(self.spool), item.id, item.type)
+        if item.note:
+            return False
+        try:
+            store.move(self.spool, item.id, layout.PENDING, layout.RUNNING)
+        except FileNotFoundError:
+            return True  # its caller has given up
         self.running[item.id] = item.type
         return True
 

@@ -35,6 +35,8 @@ class Waiting:
     not_before: float  #: before this it must not start
     since: float  #: from when on its waiting counts
     kind: str = ""  #: what tells how much of the machine it is expected to use
+    foreground: bool = False  #: `sa-spool exec` waits for it, and is its runner
+    parent: str | None = None  #: the task that waits for it, or has submitted it
     inode: int = 0  #: of its job file: an edit puts another file in its place
     timed: int = 0  #: its entry in the heap of those that wait for their start; 0 when it does not
     blockers: Sequence[str] = ()  #: the tasks it waits for, while it is blocked
@@ -53,6 +55,8 @@ class Waiting:
             not_before=not_before,
             since=ordering.waits_since(task.created_at, not_before, seen),
             kind=kind_of(task.agent, task.type, task.project_dir, task.argv),
+            foreground=task.foreground,
+            parent=task.parent,
             inode=inode,
         )
 
@@ -73,6 +77,7 @@ class Queue:
         # A heap of start, entry and id; the entry of a task that has left is passed over when it comes up.
         self._timed: list[tuple[float, int, str]] = []
         self._entries = 0
+        self._children: dict[str, set[str]] = {}
 
     def __len__(self) -> int:
         return len(self._items)
@@ -98,6 +103,8 @@ class Queue:
         """Let `item` wait: aside, for the end of one of the tasks `blockers`, for its start, or for its turn."""
         self.drop(item.id)
         self._items[item.id] = item
+        if item.parent is not None:
+            self._children.setdefault(item.parent, set()).add(item.id)
         item.timed, item.blockers = 0, ()
         if held:
             self._held[item.id] = item
@@ -115,6 +122,7 @@ class Queue:
     def drop(self, task_id: str) -> None:
         """Forget a task, if it is here."""
         item = self._items.pop(task_id, None)
+        self._leave_parent(item)
         if item is None or item.timed or self._held.pop(task_id, None) is not None:
             return
         for blocker in item.blockers:
@@ -159,6 +167,12 @@ class Queue:
         """The tasks that wait for the end of `blocker`; each is to be put again."""
         return list(self._blocked.get(blocker, {}).values())
 
+    def ready_children(self, parents: Collection[str]) -> list[Waiting]:
+        """The tasks submitted by one of `parents` that could start now, in their order."""
+        found = [self._items[task_id] for parent in parents for task_id in self._children.get(parent, ())]
+        ready = [item for item in found if not (item.timed or item.blockers or item.id in self._held)]
+        return sorted(ready, key=self._order)
+
     def held(self) -> list[Waiting]:
         """The tasks that are aside; each is to be put again."""
         return list(self._held.values())
@@ -179,6 +193,14 @@ class Queue:
         blocked = _each_once(chain.from_iterable(behind.values() for behind in self._blocked.values()))
         timed = chain.from_iterable(map(self._timed_as, self._timed))
         return islice(chain(ready, blocked, timed, self._held.values()), count)
+
+    def _leave_parent(self, item: Waiting | None) -> None:
+        siblings = self._children.get(item.parent or "") if item is not None else None
+        if item is None or siblings is None:
+            return
+        siblings.discard(item.id)
+        if not siblings:
+            del self._children[item.parent or ""]
 
     def _timed_as(self, entry: tuple[float, int, str]) -> list[Waiting]:
         """The task that an entry of the heap stands for; [] when that has left it."""

@@ -35,8 +35,8 @@ def validate(job: dict[str, Any]) -> None:
     _check_series(job)
     if job.get("isolation") not in (None, "none"):
         raise InvalidJob("isolation is not offered by this version; leave it out or say none")
-    if job.get("foreground"):
-        raise InvalidJob("foreground tasks are not offered by this version; leave the field out")
+    if job.get("foreground") and job.get("argv") is None:
+        raise InvalidJob("a task in the foreground is a command; give argv, or leave foreground out")
 
 
 def fitting(job: dict[str, Any]) -> dict[str, Any]:
@@ -94,6 +94,8 @@ def _check_series(job: dict[str, Any]) -> None:
         raise InvalidJob("cron and depends_on exclude each other; a series waits for its times alone")
     if job.get("series") is not None:
         raise InvalidJob("cron and series exclude each other; a run of a series does not repeat itself")
+    if job.get("foreground"):
+        raise InvalidJob("cron and foreground exclude each other; nobody waits there for the next time")
 
 
 def _text(value: Any) -> str:

@@ -77,7 +77,10 @@ def _may(spool: Spool, task_id: str) -> str:
     if state not in layout.ENDED:
         doing = "runs" if state == layout.RUNNING else "waits already"
         raise Refused(f"{task_id} {doing}; `sa-spool status {task_id}` says more")
-    verdict = dependencies.judge_job(spool, jsonio.load_or_none(spool.job(state, task_id)) or {})
+    job = jsonio.load_or_none(spool.job(state, task_id)) or {}
+    if job.get("foreground"):
+        raise Refused(f"{task_id} ran in the foreground of its caller; run `sa-spool exec` again")
+    verdict = dependencies.judge_job(spool, job)
     if verdict.kind == dependencies.ENDS:
         raise Refused(f"{task_id} would end again at once: {verdict.words}; {_what_first(spool, verdict)}")
     return state

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from smart_agents_fs.spool.layout import Spool
 
+ALONE = "tasks in the foreground come from `sa-spool exec` alone; leave foreground out"
 _LOOKS = 20  #: how often a task that is just moving is looked for again
 
 
@@ -24,6 +25,8 @@ def submit(spool: Spool, job: dict[str, Any], *, durable: bool) -> str:
     when the disk refuses; then nothing was submitted.
     """
     fields.validate(job)
+    if job.get("foreground"):
+        raise InvalidJob(ALONE)
     for other in job.get("depends_on") or ():
         if other == job.get("id"):
             raise InvalidJob(f"{other} depends on itself")
@@ -35,7 +38,7 @@ def submit(spool: Spool, job: dict[str, Any], *, durable: bool) -> str:
     text = _text_of(job)
     task_id = ""
     try:
-        task_id = _reserve(spool, job.get("id"))
+        task_id = reserve(spool, job.get("id"))
         if job.get("idempotency_key"):
             return _submit_once(spool, task_id, job, durable=durable)
         jsonio.create(spool.job(layout.PENDING, task_id), text, spool.tmp, durable=durable)
@@ -98,6 +101,19 @@ def find(spool: Spool, part: str) -> str:
     return found[0]
 
 
+def reserve(spool: Spool, wanted: str | None) -> str:
+    """A free id, made ours by the making of its run folder."""
+    while True:
+        task_id = wanted or ids.draw()
+        try:
+            os.mkdir(spool.run(task_id), 0o700)
+        except FileExistsError:
+            if wanted:
+                raise InvalidJob(f"the id {wanted} is taken; leave the id out to get a fresh one") from None
+            continue
+        return task_id
+
+
 def reserve_dropped(spool: Spool, wanted: object, *, is_its_name: bool) -> str:
     """An id for a job file dropped by hand: `wanted` when it is free, else a fresh one; makes its run folder.
 
@@ -110,7 +126,7 @@ def reserve_dropped(spool: Spool, wanted: object, *, is_its_name: bool) -> str:
             return str(wanted)
         except FileExistsError:
             pass
-    return _reserve(spool, None)
+    return reserve(spool, None)
 
 
 def claim_key(spool: Spool, task_id: str, job: dict[str, Any], *, durable: bool) -> str:
@@ -206,19 +222,6 @@ def _text_of(job: dict[str, Any], keyed: str = "") -> str:
 
 def _busy(task_id: str) -> tasklock.TaskLock:
     raise Refused(f"{task_id} is being changed by another process; try again")
-
-
-def _reserve(spool: Spool, wanted: str | None) -> str:
-    """A free id, made ours by the making of its run folder."""
-    while True:
-        task_id = wanted or ids.draw()
-        try:
-            os.mkdir(spool.run(task_id), 0o700)
-        except FileExistsError:
-            if wanted:
-                raise InvalidJob(f"the id {wanted} is taken; leave the id out to get a fresh one") from None
-            continue
-        return task_id
 
 
 def _withdraw(spool: Spool, task_id: str, *, keyed: bool) -> str:

@@ -91,7 +91,10 @@ def _nest(job: dict[str, Any], settings: Settings) -> None:
         return
     depth = os.environ.get("SA_TASK_DEPTH", "0")
     job["parent"] = parent
-    job["depth"] = (int(depth) if depth.isdigit() else 0) + 1
+    job["depth"] = int(depth) if depth.isdigit() else 0
+    if job.get("foreground"):
+        return  # its caller waits for it, as for any program: that is no level more
+    job["depth"] += 1
     if job["depth"] > settings["task.max_depth"]:
         raise Refused(
             f"{parent} is already {depth} tasks deep and task.max_depth is {settings['task.max_depth']}; "

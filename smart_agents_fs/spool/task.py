@@ -55,6 +55,7 @@ class Task:
     parent: str | None
     depth: int
     labels: Mapping[str, str]
+    foreground: bool  #: its runner is `sa-spool exec`, which holds its lock while it waits
     created_at: float
     not_enforced: tuple[str, ...] = field(default=())
 
@@ -96,6 +97,7 @@ class Task:
             parent=given.get("parent"),
             depth=given.get("depth", 0),
             labels=given.get("labels", {}),
+            foreground=given.get("foreground", False),
             created_at=created,
             not_enforced=tuple(fields.not_enforced(given)),
         )
