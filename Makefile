@@ -15,7 +15,7 @@ torture: ## kills, power cuts, full disks and races, for long; the whole of it a
 	@scripts/dev-env && .venv/bin/python torture/everything.py
 
 crowds: ## forty tasks at once, a busy machine, and tasks that take more memory than there is
-	@scripts/dev-env && .venv/bin/python torture/everything.py crowd busy hungry
+	@scripts/dev-env && .venv/bin/python torture/everything.py crowd busy hungry cgroup
 
 lint: ## ruff and mypy
 	@scripts/lint

@@ -18,7 +18,7 @@ from smart_agents_fs.engine.history import GUESSES, History
 from smart_agents_fs.engine.reservations import Reservations, kind_of
 from smart_agents_fs.engine.snapshot import Snapshot
 from smart_agents_fs.engine.supervisor import Supervisor
-from smart_agents_fs.spool import jsonio, layout, store, view
+from smart_agents_fs.spool import clock, jsonio, layout, store, view
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.words import TaskType
 
@@ -33,6 +33,30 @@ def ended(
 ) -> dict[str, Any]:
     usage = {"memory_peak_mb": memory_mb, "cpu_s": cpu_s, "processes_peak": 1}
     return {"outcome": outcome, "metrics": {"duration_s": duration_s}, "usage": usage}
+
+
+# --- kinds
+
+
+def test_tasks_of_one_kind_have_agent_type_project_and_the_first_words_in_common() -> None:
+    def kind(*argv: str, project: str | None = "/shop", task_type: TaskType = TaskType.BUILD) -> str:
+        return kind_of("command", task_type, project, argv)
+
+    assert kind("npm", "run", "e2e", "--one") == kind("npm", "run", "e2e", "--two")
+    others = [
+        kind("npm", "run", "lint"),
+        kind("npm"),
+        kind("npm", "run", "e2e", project="/other"),
+        kind("npm", "run", "e2e", project=None),
+        kind("npm", "run", "e2e", task_type=TaskType.COMMAND),
+    ]
+    assert len({kind("npm", "run", "e2e"), *others}) == 6
+
+
+def test_a_kind_shows_no_more_of_a_command_than_the_programs_name() -> None:
+    kind = kind_of("command", TaskType.COMMAND, "/shop", ["/usr/bin/curl", "-H", "Authorization: secret"])
+    assert kind.startswith("command command\t/shop\tcurl ")
+    assert "secret" not in kind
 
 
 # --- history
@@ -176,10 +200,18 @@ def test_what_it_uses_itself_comes_off(spool: Spool) -> None:
     known, task = a_started_task(spool)
     usage = Path(spool.run(task, "usage.json"))
     seen = {}
-    for age, text in ((1, '{"memory_mb": 300}'), (2, '{"memory_mb": 1700}'), (3, '{"memory_mb": null}'), (4, "{")):
+    old, new = clock.stamp(NOON - 60), clock.stamp(NOON + 5)
+    for age, text in (
+        (1, '{"memory_mb": 300}'),
+        (2, '{"memory_mb": 1700}'),
+        (3, '{"memory_mb": null}'),
+        (4, "{"),
+        (5, f'{{"memory_mb": 300, "time": "{old}"}}'),  # of the attempt before
+        (6, f'{{"memory_mb": 300, "time": "{new}"}}'),
+    ):
         usage.write_text(text)
         seen[age] = running(spool, known, task, NOON + age).memory_mb
-    assert seen == {1: 700, 2: 0, 3: 1000, 4: 1000}
+    assert seen == {1: 700, 2: 0, 3: 1000, 4: 1000, 5: 1000, 6: 700}
 
 
 def test_a_task_that_ran_before_this_supervisor_counts_as_just_started(spool: Spool) -> None:

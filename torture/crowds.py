@@ -4,8 +4,7 @@
     busy     memory held by another process, then the CPU: one task runs, the others say why they wait
     hungry   tasks of 15 % of memory each, which shows some time after their start: memory stays below 90 %
 
-The machine is the one that `SA_MACHINE` tells of, and this file plays it; `hungry` also knows a real one, a cgroup
-with a limit of its own (`hungry_cgroups.py`).
+The machine is the one that `SA_MACHINE` tells of, and this file plays it. `hungry_cgroups.py` has a real one.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from pathlib import Path
 from arena import Arena, arena
 from waiting import wait_until
 
+from smart_agents_fs import starter
 from smart_agents_fs.spool import jsonio, layout, pausing, store, view
 
 BUGS = {
@@ -155,7 +155,7 @@ def _place(folder: Path | None, bug: str, *, more: str = "", seconds: float = 0.
         place.environ["SA_MACHINE"] = str(place.folder / "machine.json")
         tell(place, cpu_percent=5, memory_percent=OTHERS)
         place.supervise()
-        wait_until(lambda: place.processes("supervise"), "no supervisor came")
+        wait_until(lambda: starter.supervisor_is_alive(place.spool), "no supervisor came")  # else submit starts one
         yield place
 
 

@@ -25,6 +25,7 @@ import crowds
 import failing_calls
 import full_disks
 import hostile
+import hungry_cgroups
 import kills
 import listener
 import lost_watches
@@ -115,6 +116,12 @@ def parts(seed: int) -> list[Part]:
         Part("crowd", crowd, crowds.BUGS["crowd"]),
         Part("busy", lambda bug, _quick: crowds.busy(bug=bug), crowds.BUGS["busy"]),
         Part("hungry", hunger, crowds.BUGS["hungry"]),
+        Part(
+            "cgroup",
+            lambda bug, _quick: hungry_cgroups.torture(10 if bug == "none" else 6, bug=bug),
+            hungry_cgroups.BUGS,
+            hungry_cgroups.why_not(),
+        ),
         Part("clock", clock, clock_jumps.BUGS),
         Part("hostile", hostility, hostile.BUGS),
         Part("races", lambda bug, quick: races.torture(_times(bug, quick, 100, 40, 20), bug=bug), races.BUGS),

@@ -55,22 +55,22 @@ class Cgroup:
 
 def around_us(root: str = ROOT, membership: str = MEMBERSHIP) -> Cgroup:
     """The limits that hold for this process."""
-    places = _places(membership)
-    if "" in places and os.path.exists(f"{root}/cgroup.controllers"):
-        levels = list(_levels(root, places[""]))
+    ours = places(membership)
+    if "" in ours and os.path.exists(f"{root}/cgroup.controllers"):
+        levels = list(_levels(root, ours[""]))
         memory = _tightest(levels, _MEMORY[2][0])
         quotas = {level: quota for level in levels if (quota := _quota(level)) is not None}
         cpu = min(quotas, key=lambda level: quotas[level], default="")
         return Cgroup(version=2, memory=memory, cpu=cpu, processors=quotas.get(cpu))
-    memory = _tightest(list(_levels(f"{root}/memory", places.get("memory", "/"))), _MEMORY[1][0])
-    levels = list(_levels(f"{root}/cpu", places.get("cpu", "/")))
+    memory = _tightest(list(_levels(f"{root}/memory", ours.get("memory", "/"))), _MEMORY[1][0])
+    levels = list(_levels(f"{root}/cpu", ours.get("cpu", "/")))
     quotas = {level: quota for level in levels if (quota := _old_quota(level)) is not None}
     cpu = min(quotas, key=lambda level: quotas[level], default="")
     counted = f"{root}/cpuacct{cpu[len(f'{root}/cpu') :]}" if cpu else ""
     return Cgroup(version=1, memory=memory, cpu=cpu, cpu_usage=counted, processors=quotas.get(cpu))
 
 
-def _places(membership: str) -> dict[str, str]:
+def places(membership: str = MEMBERSHIP) -> dict[str, str]:
     """Our path by controller; version 2 is the controller without a name."""
     found: dict[str, str] = {}
     for line in _text(membership).splitlines():

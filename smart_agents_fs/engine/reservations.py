@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import sys
+import zlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,18 +18,23 @@ from typing import Any
 from smart_agents_fs.engine.admission import Demand, ResourceLimits
 from smart_agents_fs.engine.history import Expected, History
 from smart_agents_fs.engine.snapshot import Snapshot
-from smart_agents_fs.spool import agents, jsonio, layout, runs
+from smart_agents_fs.spool import agents, clock, jsonio, layout, runs
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.words import TaskType
 
 LOOK_S = 1.0  #: between two looks at what one running task uses
 WORDS = 3  #: of a program's words that tell one kind of command from another
-LENGTH = 200  #: characters of a kind
+LENGTH = 40  #: characters of a program's name
 
 
 def kind_of(agent: str, task_type: TaskType, project_dir: str | None, argv: Sequence[str]) -> str:
-    """The kind of a task, which is expected to use as much as its like did: agent, type, project, first words."""
-    return sys.intern(f"{agent} {task_type}\t{project_dir or ''}\t{' '.join(argv[:WORDS])}"[:LENGTH])
+    """The kind of a task, which is expected to use as much as its like did: agent, type, project, program.
+
+    Of the program the name, and a checksum of its first words: they may hold what nobody is to read later.
+    """
+    words = " ".join(argv[:WORDS]).encode("utf-8", "replace")
+    program = f"{argv[0].rpartition('/')[2][:LENGTH]} {zlib.crc32(words):08x}" if argv else ""
+    return sys.intern(f"{agent} {task_type}\t{project_dir or ''}\t{program}")
 
 
 @dataclass(slots=True)
@@ -102,8 +108,12 @@ class Reservations:
     def _look(self, task: _Started, task_id: str, now: float) -> None:
         """Look at what the task uses itself, as its runner notes it, and at how many agents it has at work."""
         task.looked = now
-        used = (jsonio.load_or_none(self._spool.run(task_id, "usage.json")) or {}).get("memory_mb")
-        task.memory_mb = float(used) if isinstance(used, int | float) and not isinstance(used, bool) else 0.0
+        usage = jsonio.load_or_none(self._spool.run(task_id, "usage.json")) or {}
+        used, told = usage.get("memory_mb"), usage.get("time")
+        known = isinstance(used, int | float) and not isinstance(used, bool)
+        if isinstance(told, str) and clock.is_time(told) and clock.parse(told) < task.since - LOOK_S:
+            known = False  # of the attempt before
+        task.memory_mb = float(used or 0.0) if known else 0.0
         if task.agents:
             counted = (jsonio.load_or_none(self._spool.run(task_id, "progress.json")) or {}).get("agents")
             task.agents = max(1, counted) if isinstance(counted, int) else 1
