@@ -56,9 +56,9 @@ class Ground:
         return [self.python, "-I", "-S", self.main, *words]
 
     @contextlib.contextmanager
-    def spool(self, settings: str = "", *, supervised: bool = True) -> Iterator[Bench]:
-        """A new spool with these settings, and a supervisor that stays until the end."""
-        folder = tempfile.mkdtemp(prefix="spool-", dir=BUILD)
+    def spool(self, settings: str = "", *, supervised: bool = True, place: str | None = None) -> Iterator[Bench]:
+        """A new spool with these settings, below `place`, and a supervisor that stays until the end."""
+        folder = tempfile.mkdtemp(prefix="spool-", dir=place or BUILD)
         bench = Bench(self, folder, settings)
         try:
             if supervised:

@@ -112,7 +112,7 @@ def admits(
     `before` are the measures that were past their limit at the last look: see `past_limits`. When nothing runs one
     task may start whatever the machine does, but for memory past the hard edge.
     """
-    refused = _place(wanted, running, limits)
+    refused = place(wanted, running, limits)
     if refused is None:
         past = past_limits(snapshot, limits, before)
         if Cause.MEMORY_HARD in past:
@@ -157,7 +157,8 @@ def past_limits(snapshot: Snapshot, limits: ResourceLimits, before: Collection[C
     return found
 
 
-def _place(wanted: Demand, running: Sequence[Demand], limits: ResourceLimits) -> Admission | None:
+def place(wanted: Demand, running: Sequence[Demand], limits: ResourceLimits) -> Admission | None:
+    """The refusal of a task for which no place is free, whatever the machine does; None when there is one."""
     if len(running) >= limits.max_concurrent_tasks:
         told = f"a free place: {len(running)} of {limits.max_concurrent_tasks} tasks run (limits.max_tasks)"
         return _no(Cause.PLACE, told)

@@ -6,7 +6,7 @@ One round at a time: `begin`, then `refusal` of each task whose turn it is and `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Mapping
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from smart_agents_fs.engine import admission, machine
@@ -63,6 +63,16 @@ class Gate:
         if said.cause is Cause.ROOM and now - self._since.setdefault(item.id, now) >= OVERTAKEN_S:
             self._first = item.id
         return self._refused(item, said)
+
+    def close(self, kinds: Collection[TaskType], counted: Sequence[TaskType]) -> set[TaskType]:
+        """Those of `kinds` for which there is no free place beside tasks of the types `counted`: none need ask."""
+        closed = set()
+        for kind in kinds:
+            said = admission.place(Demand(type=kind), [Demand(type=other) for other in counted], self.limits)
+            if said is not None:
+                self.refusals[kind] = said
+                closed.add(kind)
+        return closed
 
     def started(self, item: Waiting, now: float) -> None:
         """Count `item`, which has just been started."""

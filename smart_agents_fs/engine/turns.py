@@ -99,6 +99,8 @@ class Turns:
         self._loans.look(self.running)
         may = {kind for kind in TaskType if not (pausing.SPOOL in self._paused or kind in self._paused)}
         not_paused = frozenset(may)
+        counted = self._loans.counted(self.running, None)
+        may -= self.gate.close(may & self.waiting.ready_types, [self.running[task] for task in counted])
         while (item := self.waiting.first(may, now)) is not None:
             if self._refusal(item, now):
                 may.discard(item.type)

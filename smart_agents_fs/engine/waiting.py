@@ -142,6 +142,11 @@ class Queue:
         for task_id in list(self._items):
             self.drop(task_id)
 
+    @property
+    def ready_types(self) -> set[TaskType]:
+        """The types of which a task could start now."""
+        return {kind for kind, tasks in self._ready.items() if tasks}
+
     def first(self, kinds: Collection[TaskType], now: float) -> Waiting | None:
         """The ready task of one of these types whose turn it is; None when there is none."""
         while True:
