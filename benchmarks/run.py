@@ -2,9 +2,10 @@
 
     benchmarks/run.py [--quick] [--json [FILE]] [NAME…]
 
-NAME is one of prompt_hook, submit_command, memory, latency, looking, depth; default is all of them. `--quick` takes
-seconds and shows that everything can be measured; its figures are rough. `--json` writes them to FILE, default
-benchmarks/results/<time>.json. The exit code tells nothing about goals: a figure over its goal is news, no error.
+NAME is one of prompt_hook, guard_hook, submit_command, memory, latency, looking, depth; default is all of them.
+`--quick` takes seconds and shows that everything can be measured; its figures are rough. `--json` writes them to
+FILE, default benchmarks/results/<time>.json. The exit code tells nothing about goals: a figure over its goal is news,
+no error.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from ground import REPO, Ground
 if TYPE_CHECKING:
     from measure import Row
 
-MEASUREMENTS = ("prompt_hook", "submit_command", "memory", "latency", "looking", "depth")
+MEASUREMENTS = ("prompt_hook", "guard_hook", "submit_command", "memory", "latency", "looking", "depth")
 
 
 def main(words: Sequence[str]) -> int:

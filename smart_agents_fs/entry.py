@@ -107,6 +107,12 @@ def _exec(words: list[str]) -> int:
     return verb.run(words)
 
 
+def _guard(words: list[str]) -> int:
+    from smart_agents_fs.cli import guard
+
+    return guard.run(words)
+
+
 def _cancel(words: list[str]) -> int:
     from smart_agents_fs.cli import cancel
 
@@ -193,6 +199,7 @@ _FAST: dict[str, Callable[[list[str]], int]] = {
     "submit": _submit,
     "execute": _execute,
     "exec": _exec,
+    "guard": _guard,
     "status": _status,
     "cancel": _cancel,
     "retry": _retry,

@@ -38,6 +38,19 @@ for sa_ready in "$sa_data"/env-*/ready; do
 done
 [ -z "$sa_python" ] || exec "$sa_python" -I -S "$sa_main" "$@"
 
+if [ "${1-}" = exec ]; then # its command is not to wait for a build, nor to fail with us
+    sa_or_run=''
+    while [ $# -gt 0 ] && [ "$1" != -- ]; do
+        [ "$1" != --or-run ] || sa_or_run=yes
+        shift
+    done
+    [ -z "$sa_or_run" ] || [ $# -lt 2 ] || {
+        shift
+        exec "$@"
+    }
+    echo "sa-spool: no environment in $sa_data is whole; start Claude Code, or install smart-agents again" >&2
+    exit 125
+fi
 for sa_name in python3 python3.14 python3.13 python3.12 python3.11; do
     [ -n "$sa_code" ] || break
     "$sa_name" -I -S -c 'import sys; sys.exit(sys.version_info < (3, 11))' </dev/null >/dev/null 2>&1 || continue

@@ -84,6 +84,12 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
         "days after which ended tasks are removed, with all they left; 0 keeps them for ever",
         (0, 36_500),
     ),
+    "guard.enabled": (False, "whether heavy Bash commands of Claude run under the limits, by `sa-spool exec`", None),
+    "guard.patterns": (
+        [],
+        "further heavy commands, as TYPE=REGEX on the words from the program on; see docs/guard.md",
+        ("agent_execution", "orchestration", "analysis", "e2e_test", "build", "command"),
+    ),
     "claude.program": ("claude", "the Claude Code client: a name on PATH or a path", None),
     "claude.args": ([], "further arguments for every claude task", None),
     "claude.permission_mode": ("", "--permission-mode of claude tasks; empty leaves it to the client", None),
@@ -157,6 +163,8 @@ def check(key: str, value: Any, where: str = "") -> Any:
     elif isinstance(default, list):
         fits = isinstance(value, list) and all(isinstance(item, str) for item in value)
         wanted = "" if fits else "a list of strings"
+        if fits and allowed and not all(_is_pattern(item, allowed) for item in value):
+            wanted = "a list of TYPE=REGEX; a type is one of " + ", ".join(allowed)
     elif allowed:
         wanted = "" if value in allowed else "one of " + ", ".join(allowed)
     elif not isinstance(value, str):
@@ -166,6 +174,16 @@ def check(key: str, value: Any, where: str = "") -> Any:
     if wanted:
         raise UsageError(f"{where + ': ' if where else ''}{key} = {value!r} does not fit: it takes {wanted}")
     return value
+
+
+def _is_pattern(text: str, kinds: tuple[str, ...]) -> bool:
+    import re
+
+    kind, _, pattern = text.partition("=")
+    try:
+        return bool(kind in kinds and pattern and re.compile(pattern))
+    except re.error:
+        return False
 
 
 def config_path() -> str:

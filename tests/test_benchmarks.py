@@ -17,6 +17,7 @@ from installed import REPO
 #: a word that the rows of each measurement have in common, and how many there are at least
 PROMISED = {
     "prompt_hook": ("hook", 5),
+    "guard_hook": ("hook", 3),
     "submit_command": ("", 6),
     "memory": ("", 6),
     "latency": ("→", 8),
@@ -97,4 +98,4 @@ def test_an_unknown_measurement_is_refused(tmp_path: Path) -> None:
     words = [sys.executable, str(REPO / "benchmarks/run.py"), "nonsense"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "no measurement nonsense; there are prompt_hook, submit_command" in done.stderr
+    assert "no measurement nonsense; there are prompt_hook, guard_hook" in done.stderr

@@ -20,7 +20,20 @@ from smart_agents_fs.spool import store
 DOCS: dict[str, Any] = runpy.run_path(str(REPO / "scripts" / "generate_cli_docs.py"))
 COMMANDS: list[tuple[str, click.Command]] = list(DOCS["commands"](group, "sa-spool"))
 VERBS = [
-    *("cancel", "completion", "config", "doctor", "edit", "exec", "execute", "list", "logs", "pause", "prune"),
+    *(
+        "cancel",
+        "completion",
+        "config",
+        "doctor",
+        "edit",
+        "exec",
+        "execute",
+        "guard",
+        "list",
+        "logs",
+        "pause",
+        "prune",
+    ),
     *("result", "resume", "retry", "service", "status", "stop", "submit", "supervise", "wait"),
 ]
 

@@ -26,7 +26,7 @@ from smart_agents_fs.spool import clock, jsonio, store, tasklock
 from smart_agents_fs.spool.layout import PENDING
 
 INJECTION = str(Path(__file__).with_name("injection.py"))
-HOOKS = ("session-start", "user-prompt-submit", "user-prompt-expansion", "session-end")
+HOOKS = ("session-start", "user-prompt-submit", "user-prompt-expansion", "session-end", "pre-tool-use")
 BOTH = pytest.mark.parametrize("old", [False, True], ids=["2.1.330", "2.1.197"])
 
 

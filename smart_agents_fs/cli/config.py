@@ -7,6 +7,7 @@ from typing import Any
 
 from smart_agents_fs import settings as settings_module
 from smart_agents_fs.errors import UsageError
+from smart_agents_fs.guard import marker
 from smart_agents_fs.settings import KEYS, check
 from smart_agents_fs.spool import jsonio
 
@@ -49,6 +50,7 @@ def change(*, key: str, text: str, as_json: bool = False) -> int:
     value = check(key, read(key, text))
     path = settings_module.config_path()
     settings_file.put(path, key, value)
+    marker.refresh(settings_module.load())
     _print_change(key, value, path, as_json=as_json)
     return 0
 
@@ -60,6 +62,7 @@ def reset(*, key: str, as_json: bool = False) -> int:
     path = settings_module.config_path()
     if not settings_file.remove(path, key):
         _known(key)
+    marker.refresh(settings_module.load())
     _print_change(key, KEYS[key][0] if key in KEYS else None, path, as_json=as_json)
     return 0
 

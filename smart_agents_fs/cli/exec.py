@@ -6,6 +6,7 @@ Standard library alone.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -104,7 +105,7 @@ def _run(spool: Spool, settings: Settings, values: dict[str, Any], program: str,
         task_id = lock.task_id
         heard = _await_turn(spool, task_id, job, values, signals)
         if heard:
-            foreground.withdraw(spool, task_id, job, "its caller was interrupted while it waited")
+            _withdraw(spool, task_id, job, "its caller was interrupted while it waited")
             return 128 + heard
         child = command.Command(spool, task_id, job, settings)
         child.record_start()
@@ -155,7 +156,7 @@ def _await_turn(spool: Spool, task_id: str, job: dict[str, Any], values: dict[st
     try:
         starter.ensure_supervisor(spool)
     except (OSError, SmartAgentsError) as error:
-        foreground.withdraw(spool, task_id, job, "no supervisor could be started")
+        _withdraw(spool, task_id, job, "no supervisor could be started")
         raise SpoolUnusable(f"no supervisor could be started: {_words_of(error)}") from None
     supervision, talk = Supervision(spool), _Talk(spool, task_id, job, quiet=bool(values.get("quiet")))
     begun = time.monotonic()
@@ -187,13 +188,19 @@ def _give_up_if_asked(spool: Spool, task_id: str, job: dict[str, Any]) -> None:
     if environment.ready() is None and not environment.building():
         failed = environment.failure()
         if failed and not tasklock.is_held(spool.supervisor("starting")):
-            foreground.withdraw(spool, task_id, job, "the environment could not be built")
+            _withdraw(spool, task_id, job, "the environment could not be built")
             raise SpoolUnusable(f"the environment could not be built ({failed}); `sa-spool doctor` tries again")
 
 
 def _give_up(spool: Spool, task_id: str, job: dict[str, Any], message: str) -> NoReturn:
-    foreground.withdraw(spool, task_id, job, message)
+    _withdraw(spool, task_id, job, message)
     raise _GivenUp(f"{task_id} was not run: {message}")
+
+
+def _withdraw(spool: Spool, task_id: str, job: dict[str, Any], message: str) -> None:
+    """Take the task back; where the disk refuses, whoever finds its lock free does so."""
+    with contextlib.suppress(OSError, SmartAgentsError):
+        foreground.withdraw(spool, task_id, job, message)
 
 
 class _Talk:

@@ -17,6 +17,7 @@ from smart_agents_fs.cli import (
     edit,
     exec,  # noqa: A004  (the verb's name)
     execute,
+    guard,
     parameters,
     pause,
     prune,
@@ -148,6 +149,7 @@ def group(ctx: click.Context) -> None:
 group.add_command(table_command(submit, submit.OPTIONS, "[PROMPT]..."))
 group.add_command(table_command(execute, execute.OPTIONS, "[PROMPT]..."))
 group.add_command(table_command(exec, exec.OPTIONS, "COMMAND...", options_first=True))
+group.add_command(table_command(guard, guard.OPTIONS, "LINE..."))
 group.add_command(table_command(status, status.OPTIONS, "ID", "task"))
 group.add_command(table_command(cancel, cancel.OPTIONS, "ID", "task"))
 group.add_command(table_command(retry, retry.OPTIONS, "ID", "task"))

@@ -44,6 +44,17 @@ class Call:
         fits = value.startswith("/") and "\0" not in value and len(value) < 4096
         return value if fits and not any("\ud800" <= letter <= "\udfff" for letter in value) else ""
 
+    def object(self, name: str) -> dict[str, Any]:
+        """A field that is an object; {} when it is missing or something else."""
+        value = self._said.get(name)
+        return value if isinstance(value, dict) else {}
+
+    @property
+    def is_attended(self) -> bool:
+        """Whether a person sits there. 2.1.197 does not say so; its entry point does."""
+        attended = os.environ.get("CLAUDE_CODE_SESSION_ATTENDED")
+        return attended == "1" if attended else os.environ.get("CLAUDE_CODE_ENTRYPOINT") == "cli"
+
     @property
     def session_id(self) -> str:
         """The session; empty when the client named none."""
@@ -79,13 +90,11 @@ class Call:
 
     def record(self, spool: Spool, source: str) -> dict[str, Any]:
         """Write down this session as it is now and return its record."""
-        # 2.1.197 does not say whether a person sits there; its entry point does.
-        attended = os.environ.get("CLAUDE_CODE_SESSION_ATTENDED")
         facts = {
             "project_dir": sessions.project_of(os.environ.get("CLAUDE_PROJECT_DIR") or self.cwd),
             "transcript_path": self.path("transcript_path") or None,
             "client": self.client(),
-            "attended": attended == "1" if attended else os.environ.get("CLAUDE_CODE_ENTRYPOINT") == "cli",
+            "attended": self.is_attended,
             "source": source or None,
         }
         return sessions.record(spool, self.session_id, facts)

@@ -23,7 +23,9 @@ EVENTS = {
     "session-end": "session_end",
     "user-prompt-submit": "user_prompt_submit",
     "user-prompt-expansion": "user_prompt_expansion",
+    "pre-tool-use": "pre_tool_use",
 }
+EVERYWHERE = ("pre-tool-use",)  #: events that are answered inside tasks and subagents too
 
 
 def run(words: list[str]) -> int:
@@ -36,13 +38,17 @@ def run(words: list[str]) -> int:
 
 
 def answer(words: list[str]) -> None:
-    """Read the event from stdin and let its module answer it; silent inside tasks, subagents and with SA_DISABLE."""
+    """Read the event from stdin and let its module answer it; silent inside tasks, subagents and with SA_DISABLE.
+
+    The guard on commands stays on inside tasks and subagents.
+    """
     streams.fill()
     raw = _read_stdin()
-    if os.environ.get("SA_TASK_ID") or os.environ.get("SA_DISABLE", "0") not in ("", "0"):
+    everywhere = words[:1] and words[0] in EVERYWHERE
+    if (os.environ.get("SA_TASK_ID") and not everywhere) or os.environ.get("SA_DISABLE", "0") not in ("", "0"):
         return
     said = _parsed(raw)
-    if not said or said.get("agent_id") or not words or words[0] not in EVENTS:
+    if not said or (said.get("agent_id") and not everywhere) or not words or words[0] not in EVENTS:
         return
     hook_pid = int(words[1]) if words[1:] and words[1].isdigit() else os.getpid()
     call = Call(said, hook_pid)

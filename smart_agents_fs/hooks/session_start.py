@@ -6,6 +6,7 @@ import os
 
 from smart_agents_fs import starter
 from smart_agents_fs.errors import SmartAgentsError
+from smart_agents_fs.guard import marker
 from smart_agents_fs.hooks import presence, reports
 from smart_agents_fs.spool import layout
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 def run(call: Call) -> None:
     """Answer one SessionStart. What makes the plugin useless is said here, once for the session."""
     try:
+        marker.refresh(call.settings)
         spool = call.spool()
         mine = presence.begin(call, spool, call.word("source"))
     except SmartAgentsError as error:

@@ -36,7 +36,7 @@ def own_slot(spool: Spool, awaited: Collection[str] | None = None) -> Iterator[N
         with contextlib.suppress(OSError):
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             fd = os.open(spool.run(own, name), flags, 0o600)
-            tasklock.try_flock(fd, shared=True)
+            tasklock.share(fd)
     try:
         yield
     finally:
@@ -49,7 +49,7 @@ def is_lent(spool: Spool, task_id: str, name: str) -> bool:
     path = spool.run(task_id, name)
     try:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
+    except OSError:  # nearly always: there is none
         return False
     try:
         return not tasklock.try_flock(fd)

@@ -79,6 +79,11 @@ def try_flock(fd: int, *, shared: bool = False) -> bool:
     return True
 
 
+def share(fd: int) -> None:
+    """Take the lock on `fd` together with others; waits while somebody looks whether it is held."""
+    fcntl.flock(fd, fcntl.LOCK_SH)
+
+
 def _wait_for(fd: int, wait_s: float) -> bool:
     """Whether the lock on `fd` was had within `wait_s` seconds; closes `fd` when not."""
     deadline = time.monotonic() + wait_s if wait_s else 0.0
