@@ -119,11 +119,16 @@ def test_survives_streams_that_are_closed_or_full(hook: Hook, streams: str, comm
 # -- with Python ----------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the plugin, which no test changes."""
+    return plugin_copy(tmp_path_factory.mktemp("user") / "plug in")
+
+
 @pytest.fixture
-def guarded(sa: Program, tmp_path: Path) -> Program:
+def guarded(sa: Program, plugin: Path) -> Program:
     """A user with the plugin and the guard on."""
     built_environment(Path(sa.environ["SA_DATA_DIR"]))
-    plugin = plugin_copy(tmp_path / "plug in")
     sa("config", "set", "guard.enabled", "true")
     sa.environ |= {"CLAUDE_PLUGIN_ROOT": str(plugin), "CLAUDE_CODE_SESSION_ID": SESSION}
     return sa
