@@ -28,16 +28,22 @@ LONG_S = 300.0
 
 def survivors(mark: str | Path) -> list[int]:
     """The live processes that carry the mark."""
-    found = []
-    for pid in [int(name) for name in os.listdir("/proc") if name.isdigit()]:
-        for maps in Path(f"/proc/{pid}/task").glob("*/maps"):
-            try:
-                if str(mark) in maps.read_text("utf-8", "replace"):
-                    found.append(pid)
-                    break
-            except OSError:
-                continue
-    return found
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and _carries(int(name), str(mark))]
+
+
+def _carries(pid: int, mark: str) -> bool:
+    """Whether a thread of the process has the mark mapped; each may end while we look."""
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return False
+    for thread in threads:
+        try:
+            if mark in Path(f"/proc/{pid}/task/{thread}/maps").read_text("utf-8", "replace"):
+                return True
+        except OSError:
+            continue
+    return False
 
 
 def rest() -> None:
