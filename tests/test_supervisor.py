@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -221,6 +222,17 @@ def test_a_report_that_came_too_soon_after_another_is_made_up_for(
     stepped.tick(now + 0.3)
     status = json.loads(Path(spool.supervisor("status.json")).read_text())
     assert (status["waiting_count"], len(status["waiting"])) == (4, 1)
+
+
+def test_a_waiting_task_whose_run_folder_was_removed_by_hand_runs_all_the_same(
+    spool: Spool, runners: HeldRunners
+) -> None:
+    task = submit(spool, not_before=clock.stamp(time.time() + 60))
+    stepped = supervisor(spool, runners)
+    stepped.tick(time.time())
+    shutil.rmtree(spool.run(task))
+    stepped.tick(time.time() + 61)
+    assert runners.started == [task]
 
 
 def test_a_cancel_whose_asker_died_ends_a_task_that_waits_for_next_year(spool: Spool, runners: HeldRunners) -> None:

@@ -258,6 +258,8 @@ class Turns:
         log.say(f"cannot {act} {item.id} yet: {error}")
 
     def _lock(self, item: Waiting) -> TaskLock | None:
+        if not os.path.isdir(self.spool.run(item.id)) and os.path.lexists(self.spool.job(layout.PENDING, item.id)):
+            os.makedirs(self.spool.run(item.id), 0o700, exist_ok=True)  # removed by hand: what waits has left nothing
         lock = tasklock.take(self.spool, item.id)
         if lock is None:
             self.busy = True
