@@ -13,7 +13,7 @@ from waiting import wait_until
 from smart_agents_fs import settings
 from smart_agents_fs.engine import daemon, intake, machine
 from smart_agents_fs.engine.supervisor import Supervisor
-from smart_agents_fs.spool import jsonio, layout, store, submission
+from smart_agents_fs.spool import jsonio, layout, store, submission, tasklock
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.tasklock import TaskLock
 
@@ -46,13 +46,17 @@ def supervisor(spool: Spool, start: StartRunner = daemon.start_runner) -> Superv
 
 
 def finish(spool: Spool, start: StartRunner = daemon.start_runner) -> None:
-    """Let a fresh supervisor bring everything in the spool to its end, as the next submit would."""
+    """Let a fresh supervisor bring everything in the spool to its end, as the next submit would.
+
+    Once it returns no runner is left either: each holds its task's lock for a moment after the last rename.
+    """
     fresh = supervisor(spool, start)
 
     def quiet() -> bool:
         fresh.tick(time.time())
         daemon.reap()
-        return fresh.idle
+        ended = [task for name in layout.ENDED for task in store.ids_in(spool, name)]
+        return fresh.idle and not any(tasklock.is_held(spool.run(task, "lock")) for task in ended)
 
     wait_until(quiet, "the spool never became quiet", seconds=30)
 
