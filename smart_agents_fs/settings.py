@@ -142,6 +142,19 @@ def load() -> Settings:
     return Settings(path, *known)
 
 
+def stamp() -> tuple[int, int, int] | None:
+    """What tells whether the settings file is still the one that was read; None while it may change unseen."""
+    import time
+
+    try:
+        found = os.stat(config_path())
+    except OSError:
+        return (0, 0, 0)
+    if 0 <= time.time() - found.st_mtime < settings_cache.SETTLED_S:
+        return None
+    return (found.st_mtime_ns, found.st_size, found.st_ino)
+
+
 def check(key: str, value: Any, where: str = "") -> Any:
     """`value` if `key` may have it. Raises UsageError that says what it may be."""
     if key not in KEYS:

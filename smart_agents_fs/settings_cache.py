@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_SETTLED_S = 2.0  #: a file changed more recently may change again within the resolution of its time
+SETTLED_S = 2.0  #: a file changed more recently may change again within the resolution of its time
 
 
 def load(path: str, found: os.stat_result) -> Any:
@@ -33,7 +33,7 @@ def load(path: str, found: os.stat_result) -> Any:
 
 def store(path: str, found: os.stat_result, value: Any) -> None:
     """Keep `value` (dicts, lists and plain values) for the settings file `path`; failing to costs only time."""
-    if 0 <= time.time() - found.st_mtime < _SETTLED_S:
+    if 0 <= time.time() - found.st_mtime < SETTLED_S:
         return
     part = f"{_place(path)}.{os.getpid()}"
     try:

@@ -67,6 +67,23 @@ def test_a_limit_changed_in_the_settings_counts_at_the_next_tick(spool: Spool, r
     assert set(runners.started) < set(tasks)
 
 
+def test_settings_that_stay_are_read_once_and_a_change_is_seen(spool: Spool, runners: HeldRunners) -> None:
+    config = Path(os.environ["SA_CONFIG"])
+    config.write_text("[limits]\nmax_tasks = 1\n")
+    os.utime(config, (1, 1))
+    stepped = supervisor(spool, runners)
+    stepped.tick(time.time())
+    first = stepped.settings
+    stepped.tick(time.time())
+    assert stepped.settings is first
+    config.write_text("[limits]\nmax_tasks = 3\n")
+    stepped.tick(time.time())
+    assert stepped.settings["limits.max_tasks"] == 3
+    config.unlink()
+    stepped.tick(time.time())
+    assert stepped.settings["limits.max_tasks"] == 5
+
+
 def test_broken_settings_leave_the_former_ones_in_force(spool: Spool, runners: HeldRunners) -> None:
     stepped = supervisor(spool, runners)
     Path(os.environ["SA_CONFIG"]).write_text("[limits\n")

@@ -33,6 +33,7 @@ class Gate:
     _reservations: Reservations = field(init=False)
     _running: dict[str, Demand] | None = None  #: what runs in this round, once a task has asked
     _snapshot: Snapshot = UNKNOWN
+    _settings: Settings | None = None
     _past: Collection[Cause] = ()  #: the measures past their limit, at the latest look
     _since: dict[str, float] = field(default_factory=dict)  #: tasks without room → since when
     _first: str = ""  #: the task that nothing may overtake any more
@@ -42,7 +43,9 @@ class Gate:
 
     def begin(self, settings: Settings) -> None:
         """Begin a round under these settings."""
-        self.limits = ResourceLimits.in_force(settings)
+        if settings is not self._settings:
+            self._settings = settings
+            self.limits = ResourceLimits.in_force(settings)
         self.refusals, self._running, self._first = {}, None, ""
 
     def refusal(self, item: Waiting, running: Mapping[str, TaskType], counted: Collection[str], now: float) -> str:

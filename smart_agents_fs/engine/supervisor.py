@@ -66,6 +66,7 @@ class Supervisor:
     _reported: float = float("-inf")
     _unreported: bool = False
     _mtime: int = 0
+    _settings_stamp: tuple[int, int, int] | None = None
     _retention: Retention = field(init=False)
     _recent: recent.Follower = field(init=False)
 
@@ -167,8 +168,13 @@ class Supervisor:
         )
 
     def _fresh_settings(self) -> Settings:
+        stamp = settings_module.stamp() if self.load_settings is settings_module.load else None
+        if stamp is not None and stamp == self._settings_stamp:
+            return self.settings
         try:
-            return self.load_settings()
+            fresh = self.load_settings()
+            self._settings_stamp = stamp
+            return fresh
         except SmartAgentsError as error:
             log.say(f"settings not changed: {error}")
             return self.settings
