@@ -61,15 +61,15 @@ def end_descendants(
 
 def end_marked(token: str, logs: Collection[str]) -> list[Left]:
     """End what an attempt left whose runner is dead: what has its token or writes its logs, and all below that."""
-    misses = 0
 
     def find() -> dict[int, int] | None:
-        nonlocal misses
-        found = tree.with_token(token) | tree.writers_of(logs)
-        found |= tree.below(found)
-        misses = 0 if found else misses + 1
-        # One look can miss a process that was being started; it has not started another in time for the next.
-        return None if misses == 2 else found
+        for pause in (0.002, 0.0):
+            found = tree.with_token(token) | tree.writers_of(logs)
+            if found:
+                return found | tree.below(found)
+            # One look can miss a process that was being started; it has not started another in time for the next.
+            time.sleep(pause)
+        return None
 
     return [Left(pid) for pid in sorted(_until_none(find, stop_and_kill) or ())]
 
