@@ -16,7 +16,11 @@ def test_kills_of_supervisors_runners_and_hooks_lose_and_repeat_nothing(tmp_path
 
 @pytest.mark.parametrize("bug", kills.BUGS)
 def test_the_kills_notice(tmp_path: Path, bug: str) -> None:
-    assert kills.torture(10, folder=tmp_path, bug=bug, seconds=5)[0] != []
+    """Ten kills find it nearly always; the dice fall at most three times."""
+    folders = [tmp_path / str(number) for number in range(3)]
+    for folder in folders:
+        folder.mkdir()
+    assert any(kills.torture(10, folder=folder, bug=bug, seconds=5)[0] for folder in folders)
 
 
 def test_a_session_that_did_not_hear_what_it_was_told_is_told_again_and_once(tmp_path: Path) -> None:
