@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from awk_hooks import AWKS, SESSION, AwkHook, named
 from conftest import REPO, Program
 from installed import built_environment, plugin_copy
-from test_hook_prompt_submit_awk import AWKS, PROGRAM, SESSION
 
 from smart_agents_fs.guard.heavy import WORDS
 
@@ -26,35 +25,17 @@ def said(command: str, **fields: Any) -> dict[str, Any]:
     return {**call, "hook_event_name": "PreToolUse", "tool_name": "Bash", "tool_input": given, "tool_use_id": "t1"}
 
 
-class Hook:
-    """The fast half, before a program that notes what it is given."""
+class Hook(AwkHook):
+    """The fast half, with the guard's marker beside the settings."""
 
     def __init__(self, awk: list[str], folder: Path) -> None:
-        self.command = [*awk, "-f", str(HOOK)] if awk else [str(HOOK)]
-        self.folder = folder
-        self.log = folder / "log"
-        self.plugin = folder / "plug in's $HOME"
-        (self.plugin / "bin").mkdir(parents=True)
-        program = self.plugin / "bin/sa-spool"
-        program.write_text(PROGRAM)
-        program.chmod(0o755)
-        home = folder / "home of $USER's"
-        self.marker = home / ".config/smart-agents/guard"
+        super().__init__(HOOK, awk, folder)
+        self.marker = self.home / ".config/smart-agents/guard"
         self.marker.parent.mkdir(parents=True)
         self.marker.write_text("|".join(WORDS) + "\n")
-        self.env = {"HOME": str(home), "PATH": os.environ["PATH"], "CLAUDE_PLUGIN_ROOT": str(self.plugin)}
-        self.env |= {"LOG": str(self.log), "ENDING": "0"}
-
-    def run(self, stdin: bytes, streams: str = "") -> subprocess.CompletedProcess[bytes]:
-        command = ["sh", "-c", f'exec "$@" {streams}', "sh", *self.command] if streams else self.command
-        done = subprocess.run(
-            command, env=self.env, cwd=self.folder, input=stdin, capture_output=True, timeout=60, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done
 
 
-@pytest.fixture(params=AWKS, ids=lambda awk: " ".join(awk) or "by its first line")
+@pytest.fixture(params=AWKS, ids=named)
 def hook(request: pytest.FixtureRequest, tmp_path: Path) -> Hook:
     return Hook(request.param, tmp_path)
 

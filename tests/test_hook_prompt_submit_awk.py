@@ -11,50 +11,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from awk_hooks import AWKS, SESSION, AwkHook, named
 
 from smart_agents_fs import settings
 
 REPO = Path(__file__).resolve().parents[1]
 HOOK = REPO / "hooks/user-prompt-submit"
-SESSION = "8c9e33ab-1234-4abc-9def-001122334455"
 PROMPT = json.dumps({"session_id": SESSION, "prompt": "tell me, what is new?"}).encode()
 
-AWKS: list[list[str]] = [[]]  # run by its own first line
-AWKS += [[name] for name in ("mawk", "gawk", "original-awk", "bwk") if shutil.which(name)]
-AWKS += [["busybox", "awk"]] if shutil.which("busybox") else []
 
-#: stands where bin/sa-spool would: tells what it was given, answers, and ends as it is told
-PROGRAM = """\
-#!/bin/sh
-{ printf '%s\\n' "$1" "$2"; cat; } >"$LOG"
-echo '{"systemMessage": "told"}'
-[ "$ENDING" != killed ] || kill -9 $$
-exit "$ENDING"
-"""
-
-
-class Hook:
-    """The hook as the client runs it, for a session whose mailbox is in `spool`."""
+class Hook(AwkHook):
+    """The hook for a session whose mailbox is in `spool`."""
 
     def __init__(self, awk: list[str], folder: Path) -> None:
-        self.command = [*awk, "-f", str(HOOK)] if awk else [str(HOOK)]
-        self.folder = folder
-        self.home = folder / "home of $USER's"
+        super().__init__(HOOK, awk, folder)
         self.spool = folder / "spool, with a comma"
-        self.log = folder / "log"
-        self.plugin = folder / "plug in's $HOME"
-        (self.plugin / "bin").mkdir(parents=True)
-        program = self.plugin / "bin/sa-spool"
-        program.write_text(PROGRAM)
-        program.chmod(0o755)
-        self.env = {
-            "HOME": str(self.home),
-            "PATH": os.environ["PATH"],
-            "CLAUDE_CODE_SESSION_ID": SESSION,
-            "CLAUDE_PLUGIN_ROOT": str(self.plugin),
-            "LOG": str(self.log),
-            "ENDING": "0",
-        }
+        self.env["CLAUDE_CODE_SESSION_ID"] = SESSION
         self.record_place(str(self.spool))
 
     def record_place(self, place: str) -> Path:
@@ -70,20 +42,10 @@ class Hook:
         return due
 
     def run(self, stdin: bytes = PROMPT, streams: str = "") -> subprocess.CompletedProcess[bytes]:
-        """The ended hook, which has to end well; `streams` are redirections of a shell."""
-        command = ["sh", "-c", f'exec "$@" {streams}', "sh", *self.command] if streams else self.command
-        done = subprocess.run(
-            command, env=self.env, cwd=self.folder, input=stdin, capture_output=True, timeout=60, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done
-
-    def called(self) -> bytes | None:
-        """What Python would have been given: verb, event, stdin; None when it was not called."""
-        return self.log.read_bytes() if self.log.exists() else None
+        return super().run(stdin, streams)
 
 
-@pytest.fixture(params=AWKS, ids=lambda awk: " ".join(awk) or "by its first line")
+@pytest.fixture(params=AWKS, ids=named)
 def hook(request: pytest.FixtureRequest, tmp_path: Path) -> Hook:
     return Hook(request.param, tmp_path)
 

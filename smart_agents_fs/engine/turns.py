@@ -220,8 +220,7 @@ class Turns:
                 item.note = "its turn: it has just been edited"
                 self.again.add(f"{item.id}.json")
                 return False
-            item.note = pausing.reason(self.spool, pausing.names(self.spool), item.id, item.type)
-            if item.note:
+            if self._is_paused_now(item):
                 return False
             try:
                 store.move(self.spool, item.id, layout.PENDING, layout.RUNNING)
@@ -242,8 +241,7 @@ class Turns:
         """Let a command in the foreground start, by the rename alone, since its runner waits and holds its lock."""
         if foreground.is_abandoned(self.spool, item.id):
             return self._end(item, "cancelled", "caller_gone", foreground.GONE)
-        item.note = pausing.reason(self.spool, pausing.names(self.spool), item.id, item.type)
-        if item.note:
+        if self._is_paused_now(item):
             return False
         try:
             store.move(self.spool, item.id, layout.PENDING, layout.RUNNING)
@@ -251,6 +249,11 @@ class Turns:
             return True  # its caller has given up
         self.running[item.id] = item.type
         return True
+
+    def _is_paused_now(self, item: Waiting) -> bool:
+        """Whether a pause holds a task at this very moment, which is then noted: one may have come in this round."""
+        item.note = pausing.reason(self.spool, pausing.names(self.spool), item.id, item.type)
+        return bool(item.note)
 
     def _cannot(self, item: Waiting, act: str, error: Exception) -> None:
         item.note = f"the spool, which cannot be written: {error}"

@@ -11,6 +11,7 @@ import resource
 import sys
 import time
 
+from smart_agents_fs.engine import tree
 from smart_agents_fs.errors import SpoolUnusable
 from smart_agents_fs.spool import clock, jsonio
 
@@ -46,7 +47,7 @@ class Usage:
         if now < self._next:
             return
         self._next = now + EACH_S
-        pids = _tree()
+        pids = tree.family()
         memory = sum(map(_resident_mb, pids))
         cpu = _collected_s() + sum(map(_used_s, pids))
         percent = 100 * max(0.0, cpu - self._busy) / max(now - self._at, 0.001) / (os.cpu_count() or 1)
@@ -86,24 +87,6 @@ class Usage:
             jsonio.replace(path, jsonio.dumps(record), self._spool.tmp, durable=False)
         except (OSError, SpoolUnusable):
             return  # a full disk must not end the work
-
-
-def _tree() -> list[int]:
-    """Every process below this one."""
-    found: list[int] = []
-    pids = _children("self")
-    while pids:
-        found += pids
-        pids = [child for pid in pids for child in _children(str(pid))]
-    return found
-
-
-def _children(of: str) -> list[int]:
-    try:
-        threads = os.listdir(f"/proc/{of}/task")
-    except OSError:
-        return []
-    return [int(pid) for thread in threads for pid in _read(f"/proc/{of}/task/{thread}/children").split()]
 
 
 def _resident_mb(pid: int) -> float:
