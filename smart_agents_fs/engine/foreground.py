@@ -15,7 +15,7 @@ import time
 from smart_agents_fs.engine import sweep, tree
 from smart_agents_fs.engine.signals import Signals
 from smart_agents_fs.errors import SpoolUnusable
-from smart_agents_fs.spool import clock, ending, jsonio, process, runs
+from smart_agents_fs.spool import ending, jsonio, process, runs
 from smart_agents_fs.spool.layout import Spool
 
 TYPE_CHECKING = False
@@ -47,16 +47,7 @@ class Command:
     def record_start(self, child: int | None = None) -> None:
         """Write `attempt.json`: before the start that there may be a command, after it which process it is."""
         os.makedirs(self.spool.attempt(self.task_id, self._attempt), 0o700, exist_ok=True)
-        record = {
-            "format": 1,
-            "attempt": self._attempt,
-            "token": self.token,
-            "boot_id": process.boot_id(),
-            "runner": process.identity(os.getpid()),
-            "agent": process.identity(child) if child else None,
-            "agent_session": None,
-            "started_at": clock.stamp(self.started),
-        }
+        record = runs.start_record(self._attempt, self.token, self.started, child=child, session=None)
         path = self.spool.attempt(self.task_id, self._attempt, "attempt.json")
         jsonio.replace(path, jsonio.dumps(record), self.spool.tmp, durable=False)
 

@@ -130,16 +130,8 @@ class Runner:
 
     def _record_start(self, launch: Launch | None, *, durable: bool, child: int | None = None) -> None:
         """Write `attempt.json`: before the start what may be running, after it what does."""
-        record = {
-            "format": 1,
-            "attempt": self.attempt,
-            "token": self.token,
-            "boot_id": process.boot_id(),
-            "runner": process.identity(os.getpid()),
-            "agent": process.identity(child) if child else None,
-            "agent_session": launch.session if launch else None,
-            "started_at": clock.stamp(self.started),
-        }
+        session = launch.session if launch else None
+        record = runs.start_record(self.attempt, self.token, self.started, child=child, session=session)
         path = self.spool.attempt(self.task_id, self.attempt, "attempt.json")
 
         def write() -> None:

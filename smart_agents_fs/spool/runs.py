@@ -96,6 +96,25 @@ def false_start(spool: Spool, task_id: str) -> int:
     return count
 
 
+def start_record(
+    attempt: int, token: str, started: float, *, child: int | None, session: str | None
+) -> dict[str, Any]:
+    """What `attempt.json` says of an attempt whose runner is this process, and its agent the process `child`, if any.
+
+    `started` is in Unix seconds, `session` the agent's own id of its conversation.
+    """
+    return {
+        "format": 1,
+        "attempt": attempt,
+        "token": token,
+        "boot_id": process.boot_id(),
+        "runner": process.identity(os.getpid()),
+        "agent": process.identity(child) if child else None,
+        "agent_session": session,
+        "started_at": clock.stamp(started),
+    }
+
+
 def request_cancel(spool: Spool, task_id: str, *, who: dict[str, Any], why: str, attempt: int) -> None:
     """Ask for the end of a task; durable. The first request stands."""
     record = {"format": 1, "requested_at": clock.stamp(), "by": who, "why": why, "attempt": attempt}
