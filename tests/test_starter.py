@@ -14,6 +14,7 @@ from waiting import wait_until
 
 from smart_agents_fs import starter
 from smart_agents_fs.engine import daemon
+from smart_agents_fs.engine.orphans import ORPHANS
 from smart_agents_fs.spool import layout, tasklock
 from smart_agents_fs.spool.layout import Spool
 
@@ -74,6 +75,7 @@ def test_a_task_published_while_the_supervisor_leaves_is_run_by_it(
     thread.join(20)
     assert not thread.is_alive()
     assert state(short, published[0]) == "completed"
+    assert not ORPHANS.adopts, "no supervisor any more, and it would end the children of whoever ran it"
 
 
 def test_a_supervisor_belongs_to_no_session_and_keeps_no_descriptor(

@@ -56,6 +56,7 @@ class Daemon:
             self.supervisor.watched = self._watcher.start()
             self._loop()
         finally:
+            ORPHANS.leave()
             self._watcher.stop()
             self._lock.release()
             log.say(f"supervisor {os.getpid()} ends")

@@ -31,6 +31,12 @@ class Orphans:
         self.adopts = os.getpid() != 1 and not tree.below([os.getpid()]) and tree.adopt_orphans()
         return self.adopts
 
+    def leave(self) -> None:
+        """From now on orphans are no concern of this process: whoever is no supervisor kills no children."""
+        self.adopts = False
+        self.runners.clear()
+        self.struck.clear()
+
     def started(self, runner: int) -> None:
         """A runner was started: a child of ours, whose pid is nobody else's until we collect it."""
         self.runners.add(runner)
