@@ -21,14 +21,15 @@ from smart_agents_fs.engine.agents.base import (
     AgentUnavailable,
     Context,
     Launch,
-    Progress,
     Reader,
     Report,
 )
 from smart_agents_fs.engine.attempt_end import Stop, end_record, stopped
+from smart_agents_fs.engine.clocks import Clocks
+from smart_agents_fs.engine.output import Output
 from smart_agents_fs.engine.usage import Usage
 from smart_agents_fs.errors import SpoolUnusable
-from smart_agents_fs.spool import audit, clock, ending, jsonio, layout, process, runs, store
+from smart_agents_fs.spool import ending, jsonio, layout, process, runs, store
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.task import Task
 from smart_agents_fs.spool.words import Outcome
@@ -60,8 +61,6 @@ class Runner:
         self.begun = time.monotonic()
         self.durable = settings["durability"] == "full"
         self.usage = Usage(spool, task_id, attempt)
-        self._shown: Progress | None = None
-        self._fed = 0
 
     def run(self) -> str:
         """Do the attempt and return the state in which the task then is."""
@@ -82,9 +81,9 @@ class Runner:
         except AgentUnavailable as error:
             self._record_start(None, durable=self.durable)
             return self._end(self._refused(error), None, ())
-        request = runs.cancel_requested(self.spool, self.task_id)
-        if request is not None:  # while it was being claimed
-            return self._end(self._cancelled(request), None, launch.not_enforced)
+        stop = self._cancel_asked()
+        if stop is not None:  # while it was being claimed
+            return self._end(stopped(Report(outcome=stop.outcome), stop), None, launch.not_enforced)
         self._record_start(launch, durable=self.durable and not agent.repeatable)
         tree.adopt_orphans()
         reader = agent.reader(self.task, cwd)
@@ -96,10 +95,11 @@ class Runner:
             what = f"cannot start {launch.argv[0]}: {(error.strerror or str(error)).lower()}"
             return self._end(self._refused(AgentUnavailable("agent_missing", what)), None, launch.not_enforced)
         self._record_start(launch, durable=False, child=child)
-        stop = self._watch(child, reader, agent)
+        output = Output(self.spool, self.task_id, self.attempt, reader)
+        stop = self._watch(child, output, self._clocks(agent))
         exit_code = self._collect(child)
         left = self._sweep() if stop is not None else []
-        self._feed(reader, whole=True)
+        output.finish()
         report = self._report(reader, exit_code, stop)
         return self._end(report, exit_code, launch.not_enforced, left)
 
@@ -164,41 +164,36 @@ class Runner:
             environ["SA_DEPENDENCIES"] = self._offered
         return launching.start(launch.argv, environ, cwd, files)
 
-    def _watch(self, child: int, reader: Reader, agent: Agent) -> Stop | None:
+    def _watch(self, child: int, output: Output, clocks: Clocks) -> Stop | None:
         """Follow the agent until it is gone; returns why we ended it, or None when it ended by itself."""
-        limit = self.task.timeout_s or self.settings["task.timeout_s"]
-        silence = self.task.silence_timeout_s
-        silence = agent.silence_timeout_s(self.settings) if silence is None else silence
-        begun = heard = time.monotonic()
-        size = 0
+        begun = time.monotonic()
         while True:
             pause = FIRST_LOOK_S if time.monotonic() - begun < 1 else LOOK_S
             gone = tree.wait_for_exit(child, pause)
             now = time.monotonic()
             self.usage.sample(now)
-            written = self._written()
-            if written != size:
-                size, heard = written, now
-                self._feed(reader)
-                self._show(reader.progress)
+            if output.look():
+                clocks.heard(now)
             if gone:
                 return None
-            stop = self._why_stop(now - begun, limit, now - heard, silence)
+            stop = self._cancel_asked() or clocks.run_out(now)
             if stop is not None:
                 self._terminate(child)
                 return stop
 
-    def _why_stop(self, elapsed: float, limit: float, quiet: float, silence: float) -> Stop | None:
+    def _clocks(self, agent: Agent) -> Clocks:
+        silence = self.task.silence_timeout_s
+        return Clocks(
+            time.monotonic(),
+            limit_s=self.task.timeout_s or self.settings["task.timeout_s"],
+            silence_s=agent.silence_timeout_s(self.settings) if silence is None else silence,
+        )
+
+    def _cancel_asked(self) -> Stop | None:
         request = runs.cancel_requested(self.spool, self.task_id)
-        if request is not None:
-            return Stop(outcome=Outcome.CANCELLED, kind="cancelled", message=ending.cancel_message(request))
-        if elapsed >= limit:
-            message = f"it ran longer than its limit of {limit:g} s; `--timeout` gives it more"
-            return Stop(outcome=Outcome.TIMED_OUT, kind="timeout", message=message)
-        if silence and quiet >= silence:
-            message = f"it wrote nothing for {silence:g} s; `--silence-timeout` gives it more"
-            return Stop(outcome=Outcome.TIMED_OUT, kind="silence", message=message)
-        return None
+        if request is None:
+            return None
+        return Stop(outcome=Outcome.CANCELLED, kind="cancelled", message=ending.cancel_message(request))
 
     def _terminate(self, child: int) -> None:
         """Ask the agent and its group to end, wait for its grace, kill it; what it started is left to the sweep."""
@@ -216,42 +211,6 @@ class Runner:
     def _sweep(self) -> list[sweep.Left]:
         return sweep.end_descendants(lambda: spared.pids(self.spool, self.task_id))
 
-    def _written(self) -> int:
-        folder = self.spool.attempt(self.task_id, self.attempt)
-        return runs.size_of(f"{folder}/stdout.log") + runs.size_of(f"{folder}/stderr.log")
-
-    def _feed(self, reader: Reader, *, whole: bool = False) -> None:
-        """Give the reader what is new in the log; while the agent runs at most 4 MB at a time."""
-        with open(self.spool.attempt(self.task_id, self.attempt, "stdout.log"), "rb") as file:
-            file.seek(self._fed)
-            for _ in range(4):
-                data = file.read(1 << 20)
-                if not data:
-                    return
-                self._fed += len(data)
-                reader.feed(data)
-            while whole and (data := file.read(1 << 20)):
-                reader.feed(data)
-
-    def _show(self, progress: Progress) -> None:
-        if progress == self._shown:
-            return
-        self._shown = progress
-        record = {
-            "format": 1,
-            "attempt": self.attempt,
-            "progress": progress.percent,
-            "step": progress.step,
-            "message": progress.message,
-            "agents": progress.agents,
-            "time": clock.stamp(),
-        }
-        try:
-            runs.write_progress(self.spool, self.task_id, record)
-            audit.append(self.spool.attempt(self.task_id, self.attempt, "events.jsonl"), record)
-        except (OSError, SpoolUnusable):
-            return  # a full disk must not end the work
-
     def _report(self, reader: Reader, exit_code: int | None, stop: Stop | None) -> Report:
         stderr = runs.tail(self.spool.attempt(self.task_id, self.attempt, "stderr.log"), STDERR_TAIL)
         report = reader.report(exit_code, stderr)
@@ -261,9 +220,6 @@ class Runner:
 
     def _refused(self, error: AgentUnavailable) -> Report:
         return Report(outcome=Outcome.FAILED, error=(error.kind, str(error)))
-
-    def _cancelled(self, request: dict[str, Any]) -> Report:
-        return Report(outcome=Outcome.CANCELLED, error=("cancelled", ending.cancel_message(request)))
 
     def _end(
         self,
