@@ -36,6 +36,7 @@ from smart_agents_fs.queue_types import (
 from smart_agents_fs.spool import cancelling, clock, dependents, failures, layout, store, submission, tasklock, view
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.words import Failure, Outcome, State, TaskType
+from smart_agents_fs.spool.words import Strategy as NotificationStrategy
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -46,6 +47,7 @@ __all__ = [
     "BackgroundTask",
     "BackgroundTaskQueue",
     "NotificationConfig",
+    "NotificationStrategy",
     "ProgressStream",
     "ProgressUpdate",
     "ResourceLimits",

@@ -27,6 +27,7 @@ from smart_agents_fs.spool.layout import PENDING
 
 INJECTION = str(Path(__file__).with_name("injection.py"))
 HOOKS = ("session-start", "user-prompt-submit", "user-prompt-expansion", "session-end", "pre-tool-use")
+AMID_TURN = "user-prompt-submit post-tool-batch"  #: one program for two events
 BOTH = pytest.mark.parametrize("old", [False, True], ids=["2.1.330", "2.1.197"])
 
 
@@ -777,9 +778,9 @@ def test_every_hook_is_registered_in_exec_form_and_is_there(user: User) -> None:
     registered = json.loads((user.plugin / "hooks/hooks.json").read_text())["hooks"]
     entries = [entry for parts in registered.values() for part in parts for entry in part["hooks"]]
     prefix = "${CLAUDE_PLUGIN_ROOT}/hooks/"
-    assert sorted(entry["command"].removeprefix(prefix) for entry in entries) == sorted(HOOKS)
+    calls = [" ".join([entry["command"].removeprefix(prefix), *entry["args"]]) for entry in entries]
+    assert sorted(calls) == sorted([*HOOKS, AMID_TURN])
     for entry in entries:
-        assert entry["args"] == []
         assert os.access(user.plugin / "hooks" / entry["command"].removeprefix(prefix), os.X_OK)
 
 

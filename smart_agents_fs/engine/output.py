@@ -11,6 +11,9 @@ from smart_agents_fs.spool import audit, clock, runs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from smart_agents_fs.engine.agents.base import Progress, Reader
     from smart_agents_fs.spool.layout import Spool
 
@@ -21,11 +24,19 @@ PIECES = 4  #: of them in one look, so that a flood of output keeps us from noth
 class Output:
     """The output of one attempt's agent."""
 
-    def __init__(self, spool: Spool, task_id: str, attempt: int, reader: Reader) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        task_id: str,
+        attempt: int,
+        reader: Reader,
+        shown: Callable[[dict[str, Any]], None] = lambda _record: None,
+    ) -> None:
         self._spool = spool
         self._task_id = task_id
         self._attempt = attempt
         self._reader = reader
+        self._tell = shown  #: is given every record of progress that was written
         self._size = 0
         self._fed = 0
         self._shown: Progress | None = None
@@ -77,3 +88,4 @@ class Output:
             audit.append(self._path("events.jsonl"), record)
         except (OSError, SpoolUnusable):
             return  # a full disk must not end the work
+        self._tell(record)

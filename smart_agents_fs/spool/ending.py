@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import time
 
-from smart_agents_fs import settings
-from smart_agents_fs.errors import SmartAgentsError
-from smart_agents_fs.spool import audit, clock, failures, jsonio, layout, notices, pausing, runs, sessions, store
+from smart_agents_fs.spool import audit, clock, failures, jsonio, layout, pausing, posting, runs, store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,7 +61,7 @@ def conclude(spool: Spool, task_id: str, job: dict[str, Any], end: dict[str, Any
     else:
         # After an attempt its end record is durable, and the result can be made again from it; see `mend`.
         jsonio.replace(path, jsonio.dumps(result), spool.tmp, durable=source == layout.PENDING)
-    tell(spool, job, result)
+    posting.ending(spool, job, result)
     target = state_for(result["outcome"])
     store.move(spool, task_id, source, target)
     audit.note(spool, "end", task_id, outcome=result["outcome"], attempt=result["attempt"])
@@ -115,15 +113,6 @@ def mend(spool: Spool, task_id: str, job: dict[str, Any]) -> dict[str, Any] | No
     return _result(task_id, job, end)
 
 
-def tell(spool: Spool, job: dict[str, Any], result: dict[str, Any]) -> None:
-    """Post the notice of an ended task, unless it is silent or the notice is there already."""
-    if ((job.get("notify") or {}).get("strategy") or _strategy()) == "silent":
-        return
-    project = job.get("project_dir") or (sessions.project_of(job["cwd"]) if job.get("cwd") else None)
-    notice = notices.of_ending(job, result) | {"project_dir": project}
-    notices.post(spool, sessions.mailbox_for(spool, job.get("session_id"), project), notice)
-
-
 def state_for(outcome: str) -> str:
     """The state directory of a task with this outcome."""
     return {"succeeded": "completed", "cancelled": "cancelled"}.get(outcome, "failed")
@@ -136,13 +125,6 @@ def cancel_message(request: dict[str, Any]) -> str:
     who = f"{by['user']} (uid {by.get('uid')})" if by.get("user") else f"uid {by.get('uid', 'unknown')}"
     inside = f" in {by['task']}" if by.get("task") else ""
     return f"cancelled via {by.get('via', 'an unknown way')}{inside} by {who}{why}"
-
-
-def _strategy() -> str:
-    try:
-        return str(settings.load()["notify.strategy"])
-    except SmartAgentsError:
-        return str(settings.KEYS["notify.strategy"][0])
 
 
 def _result(task_id: str, job: dict[str, Any], end: dict[str, Any]) -> dict[str, Any]:
