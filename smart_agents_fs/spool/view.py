@@ -10,6 +10,7 @@ from smart_agents_fs import environment, settings
 from smart_agents_fs.errors import SmartAgentsError, SpoolUnusable, TaskNotFound
 from smart_agents_fs.spool import (
     clock,
+    control,
     dependencies,
     fields,
     ids,
@@ -74,6 +75,7 @@ def describe(spool: Spool, task_id: str, state: str, job: dict[str, Any]) -> dic
         "current_step": progress.get("step") or None,
         "estimated_remaining_s": _remaining(job, running),
         "waiting_for": waiting_for(spool, task_id, kind, job) if state == layout.PENDING else None,
+        "suspended": _suspended(spool, task_id, attempt) if state == layout.RUNNING else None,
         "attempt": attempt,
         "created_at": job.get("created_at") or clock.stamp(ids.submitted_at(task_id)),
         "started_at": result.get("started_at") or running.get("started_at"),
@@ -226,6 +228,12 @@ def _moved(spool: Spool, task_id: str, state: str) -> tuple[str, dict[str, Any]]
         return state, {}
     except TaskNotFound:
         return "", {}
+
+
+def _suspended(spool: Spool, task_id: str, attempt: int) -> dict[str, Any] | None:
+    """Since when and why a running task stands still; None when it does not."""
+    found = control.suspended(spool, task_id, attempt)
+    return None if found is None else {"since": found.get("since"), "reason": found.get("reason")}
 
 
 def _remaining(job: dict[str, Any], running: dict[str, Any]) -> float | None:
