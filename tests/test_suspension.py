@@ -19,7 +19,7 @@ from stepping import result, state, submit, supervisor
 from waiting import wait_until
 
 from smart_agents_fs import settings
-from smart_agents_fs.engine import daemon, standstill, suspension, tree
+from smart_agents_fs.engine import daemon, resuming, standstill, suspension, tree
 from smart_agents_fs.spool import cancelling, control, ending, jsonio, notices, pausing, runs, store, tasklock, view
 from smart_agents_fs.spool.layout import Spool
 
@@ -265,6 +265,19 @@ def test_each_time_a_task_is_put_back_it_waits_longer(spool: Spool) -> None:
         pauses.append(jsonio.load(spool.run(task, "schedule.json"))["pause_s"])
     assert pauses == [2, 4, 8]
     assert jsonio.load(spool.run(task, "schedule.json"))["unspent"] == 3
+
+
+def test_only_what_was_put_back_goes_on_with_its_conversation(spool: Spool) -> None:
+    task = submit(spool)
+    assert resuming.of_attempt(spool, task) == {}
+    os.makedirs(spool.attempt(task, 1))
+    jsonio.replace(spool.attempt(task, 1, "attempt.json"), '{"agent_session": "s-1"}', spool.tmp, durable=False)
+    runs.put_back(spool, task, 1, 0.0)
+    for end, told in (('{"outcome": "failed"}', {}), ('{"requeued": 4}', {"resume": "s-1"})):
+        jsonio.replace(spool.attempt(task, 1, "end.json"), end, spool.tmp, durable=False)
+        assert resuming.of_attempt(spool, task) == told
+    runs.forgive(spool, task, 1, 0.0)
+    assert resuming.of_attempt(spool, task) == {}, "a retry by hand begins anew"
 
 
 def test_a_cancel_beats_being_put_back(spool: Spool) -> None:

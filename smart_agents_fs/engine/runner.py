@@ -14,7 +14,7 @@ import signal
 import time
 
 from smart_agents_fs import settings as settings_module
-from smart_agents_fs.engine import launching, log, patience, spared, sweep, tree
+from smart_agents_fs.engine import launching, log, patience, resuming, spared, sweep, tree
 from smart_agents_fs.engine.agents import agent_for
 from smart_agents_fs.engine.agents.base import (
     Agent,
@@ -128,6 +128,7 @@ class Runner:
             attempt=self.attempt,
             environ=os.environ,
             dependencies=dependencies,
+            **resuming.of_attempt(self.spool, self.task_id),
         )
         return agent.launch(self.task, context)
 
