@@ -57,7 +57,8 @@ def lines(status: dict[str, Any]) -> list[str]:
     if status["current_step"]:
         shown.append(f"Current step: {quoting.line(status['current_step'], 200)}")
     if status["estimated_remaining_s"] is not None:
-        shown.append(f"Est. time remaining: {telling.duration(status['estimated_remaining_s'])}")
+        remaining = telling.remaining(status["estimated_remaining_s"], status["estimated_range_s"])
+        shown.append(f"Est. time remaining: {remaining}")
     if status["error"]:
         shown.append(f"Reason: {quoting.line(str(status['error']['message']), 500)}")
     if status["completed_at"]:
