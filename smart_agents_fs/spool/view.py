@@ -152,7 +152,9 @@ def result(spool: Spool, task_id: str) -> dict[str, Any] | None:
         return None
     record = jsonio.load_or_none(spool.run(task_id, "result.json")) or _mended(spool, task_id, state)
     metrics = record.get("metrics") or {}
-    left = {"left_behind": record["left_behind"]} if record.get("left_behind") else {}
+    more = {"left_behind": record["left_behind"]} if record.get("left_behind") else {}
+    denied = (record.get("details") or {}).get("permission_denials")
+    more |= {"denied": denied} if denied else {}
     names = ("duration_s", "tokens_used", "cost_usd", "num_turns", "agents_involved")
     return {
         "id": task_id,
@@ -162,7 +164,7 @@ def result(spool: Spool, task_id: str) -> dict[str, Any] | None:
         "error": record.get("error"),
         "metrics": {name: metrics.get(name) for name in names},
         "artifacts": record.get("artifacts") or {"files": [], "changes": 0},
-    } | left
+    } | more
 
 
 def _mended(spool: Spool, task_id: str, state: str) -> dict[str, Any]:
