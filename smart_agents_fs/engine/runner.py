@@ -14,7 +14,7 @@ import signal
 import time
 
 from smart_agents_fs import settings as settings_module
-from smart_agents_fs.engine import launching, log, patience, spared, sweep, tree
+from smart_agents_fs.engine import launching, log, patience, resuming, spared, sweep, tree
 from smart_agents_fs.engine.agents import agent_for
 from smart_agents_fs.engine.agents.base import (
     Agent,
@@ -24,7 +24,7 @@ from smart_agents_fs.engine.agents.base import (
     Reader,
     Report,
 )
-from smart_agents_fs.engine.attempt_end import Stop, end_record, stopped
+from smart_agents_fs.engine.attempt_end import Stop, end_record, limited, stopped
 from smart_agents_fs.engine.clocks import Clocks
 from smart_agents_fs.engine.output import Output
 from smart_agents_fs.engine.usage import Usage
@@ -125,6 +125,7 @@ class Runner:
             attempt=self.attempt,
             environ=os.environ,
             dependencies=dependencies,
+            **resuming.of_attempt(self.spool, self.task_id),
         )
         return agent.launch(self.task, context)
 
@@ -176,7 +177,7 @@ class Runner:
                 clocks.heard(now)
             if gone:
                 return None
-            stop = self._cancel_asked() or clocks.run_out(now)
+            stop = self._cancel_asked() or clocks.run_out(now) or limited(output.progress, time.time())
             if stop is not None:
                 self._terminate(child)
                 return stop

@@ -56,6 +56,29 @@ def of_ending(job: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
     return notice | (_of_series(job, result) if job.get("series") else {})
 
 
+def of_limit(task_id: str, limit: dict[str, Any], now: float) -> dict[str, Any]:
+    """The notice that Claude tasks wait for a usage limit, `task_id` among them: one of a limit to each mailbox."""
+    from smart_agents_fs.spool import usage_limits
+
+    event = f"l{int(clock.parse(limit['until']))}"
+    return {
+        "format": 1,
+        "id": f"{task_id}.{event}",
+        "task": task_id,
+        "event": event,
+        "outcome": "waiting",
+        "description": f"Claude tasks wait for {usage_limits.reason(limit, now)}; others go on"[:200],
+        "agent": "claude",
+        "error": None,
+        "excerpt": [],
+        "duration_s": None,
+        "files": 0,
+        "session_id": None,
+        "project_dir": None,
+        "posted_at": clock.stamp(now),
+    }
+
+
 def _of_series(job: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
     """What the notice of an occurrence says besides: of which series, for when it was meant, what was left out."""
     due, started = job.get("due"), result.get("started_at")

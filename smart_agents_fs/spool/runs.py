@@ -31,6 +31,17 @@ def retried(spool: Spool, task_id: str) -> int:
     return _scheduled(spool, task_id, "retried")
 
 
+def spared(spool: Spool, task_id: str) -> int:
+    """How many attempts met a usage limit since the latest retry by hand; they do not count either."""
+    return _scheduled(spool, task_id, "spared")
+
+
+def usage_limit(spool: Spool, task_id: str) -> dict[str, Any] | None:
+    """The usage limit that the latest attempt met, as `usage_limits.met` made it; None when it met none."""
+    found = (jsonio.load_or_none(spool.run(task_id, "schedule.json")) or {}).get("usage_limit")
+    return found if isinstance(found, dict) else None
+
+
 def is_to_begin_anew(spool: Spool, task_id: str) -> bool:
     """Whether the task was retried by hand and has ended no attempt since."""
     schedule = jsonio.load_or_none(spool.run(task_id, "schedule.json")) or {}
@@ -70,19 +81,29 @@ def not_before(spool: Spool, task_id: str, now: float | None = None) -> float:
     return min(start, now + pause)
 
 
-def put_back(spool: Spool, task_id: str, attempts: int, not_before: float, *, pause_s: float | None = None) -> None:
+def put_back(
+    spool: Spool,
+    task_id: str,
+    attempts: int,
+    not_before: float,
+    *,
+    pause_s: float | None = None,
+    limit: dict[str, Any] | None = None,
+) -> None:
     """Write, before the rename to `pending/`, that `attempts` are used and when the next may start.
 
-    `pause_s` says how far ahead that is, where a pause is meant and not a time of day.
+    `pause_s` says how far ahead that is, where a pause is meant and not a time of day; `limit` which usage limit
+    ended the latest attempt, which is then not spent.
     """
-    _schedule(
-        spool, task_id, attempts, not_before, forgiven(spool, task_id), retried(spool, task_id), pause_s=pause_s
-    )
+    spares = spared(spool, task_id) + (limit is not None)
+    more: dict[str, Any] = {"pause_s": round(pause_s, 3)} if pause_s is not None else {}
+    more |= ({"spared": spares} if spares else {}) | ({"usage_limit": limit} if limit is not None else {})
+    _schedule(spool, task_id, attempts, not_before, forgiven(spool, task_id), retried(spool, task_id), more)
 
 
 def forgive(spool: Spool, task_id: str, attempts: int, not_before: float) -> None:
     """The same before a retry by hand: the attempts so far do not count against the task's retries."""
-    _schedule(spool, task_id, attempts, not_before, attempts, retried(spool, task_id) + 1)
+    _schedule(spool, task_id, attempts, not_before, attempts, retried(spool, task_id) + 1, {})
 
 
 def false_start(spool: Spool, task_id: str) -> int:
@@ -136,8 +157,11 @@ def write_progress(spool: Spool, task_id: str, progress: dict[str, Any]) -> None
 
 def move_start(spool: Spool, task_id: str, not_before: float) -> None:
     """Let the next attempt of a task that was put back start at another time; nothing for one that was not."""
-    if os.path.lexists(spool.run(task_id, "schedule.json")):
-        put_back(spool, task_id, attempts_used(spool, task_id), not_before)
+    path = spool.run(task_id, "schedule.json")
+    record = jsonio.load_or_none(path)
+    if record is not None:
+        record.pop("pause_s", None)
+        jsonio.replace(path, jsonio.dumps(record | {"not_before": clock.stamp(not_before)}), spool.tmp, durable=True)
 
 
 def note_series(spool: Spool, task_id: str, facts: dict[str, Any]) -> None:
@@ -163,12 +187,9 @@ def _schedule(
     not_before: float,
     forgiven: int,
     retried: int,
-    *,
-    pause_s: float | None = None,
+    more: dict[str, Any],
 ) -> None:
-    record: dict[str, Any] = {"format": 1, "attempts": attempts, "not_before": clock.stamp(not_before)}
-    if pause_s is not None:
-        record["pause_s"] = round(pause_s, 3)
+    record: dict[str, Any] = {"format": 1, "attempts": attempts, "not_before": clock.stamp(not_before)} | more
     if retried:
         record |= {"forgiven": forgiven, "retried": retried}
     series = (jsonio.load_or_none(spool.run(task_id, "schedule.json")) or {}).get("series")

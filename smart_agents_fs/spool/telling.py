@@ -9,9 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+WAITING = "waiting"  #: the outcome in a notice of tasks that have not ended, and why they wait
 BUDGET = 1900  #: characters the model is told in one turn; the client shows it a file instead of much longer text
 LATE_S = 60.0  #: by which an occurrence of a series may start later than it was due without a word about it
-MARKS = {"succeeded": "✅", "cancelled": "⏹", "timed_out": "⏱"}
+MARKS = {"succeeded": "✅", "cancelled": "⏹", "timed_out": "⏱", WAITING: "⏸"}
 ENDINGS = {
     "succeeded": "succeeded",
     "failed": "failed",
@@ -44,6 +45,8 @@ def for_model(notices: list[dict[str, Any]]) -> str:
 
 def for_person(notices: list[dict[str, Any]]) -> str:
     """One line for the person: what ended, and how to read more."""
+    if len(notices) == 1 and notices[0]["outcome"] == WAITING:
+        return f"{MARKS[WAITING]} {_fact(notices[0])} · sa-spool status"
     if len(notices) == 1:
         only = notices[0]
         why = f": {reason(only['outcome'], only['error'])}" if only.get("error") else ""
@@ -54,7 +57,8 @@ def for_person(notices: list[dict[str, Any]]) -> str:
     counts = ", ".join(
         [f"{MARKS.get(outcome, '❌')} {count} {outcome.replace('_', ' ')}" for outcome, count in ended.items()]
     )
-    return f"{len(notices)} background tasks ended ({counts}) · sa-spool list"
+    what = "reports on background tasks" if WAITING in ended else "background tasks ended"
+    return f"{len(notices)} {what} ({counts}) · sa-spool list"
 
 
 def reason(outcome: str | None, message: object) -> str:
@@ -101,6 +105,8 @@ def _told(notice: dict[str, Any], share: int) -> Iterator[str]:
 
 
 def _fact(notice: dict[str, Any]) -> str:
+    if notice["outcome"] == WAITING:
+        return quoting.neutral(quoting.line(str(notice.get("description") or ""), 200))
     took = duration(notice.get("duration_s"))
     files = notice.get("files") or 0
     changed = f", {files} file{'s' if files != 1 else ''} changed" if files else ""
