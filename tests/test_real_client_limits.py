@@ -84,12 +84,12 @@ def test_claude_tasks_wait_for_the_reset_spend_no_attempt_and_go_on_while_others
     assert (shown["kind"], shown["known"]) == ("five_hour", True)
     assert "Claude tasks wait for the account's usage limit: until" in world.shell("status")
     (notice,) = notices.names(world.spool, "s1", notices.NEW)
-    assert notice.startswith(f"{waits}.l")
+    assert notice.startswith(f"{waits}.limited-")
 
     both = {met, waits}
     wait_until(lambda: both.issubset(store.ids_in(world.spool, "completed")), "they did not go on", seconds=40)
     assert [result(world.spool, task)["output"] for task in (met, waits)] == ["done", "done"]
-    assert runs.spared(world.spool, met) == 1
+    assert runs.unspent(world.spool, met) == 1
     assert runs.attempts_made(world.spool, waits) == [1]  # it never tried in vain
     first, second = (
         jsonio.load(world.spool.attempt(met, attempt, "attempt.json"))["agent_session"] for attempt in (1, 2)

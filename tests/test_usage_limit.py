@@ -15,10 +15,11 @@ from conftest import Program
 from stepping import HeldRunners, result, state, submit, supervisor
 from waiting import wait_until
 
+from smart_agents_fs.engine import resuming
 from smart_agents_fs.engine.agents.base import UsageLimit
 from smart_agents_fs.engine.agents.limit import Limit, reset_in
 from smart_agents_fs.engine.waiting import Waiting
-from smart_agents_fs.spool import clock, ending, jsonio, layout, notices, runs, store, usage_limits
+from smart_agents_fs.spool import clock, ending, jsonio, layout, notices, runs, store, telling, usage_limits
 from smart_agents_fs.spool.layout import Spool
 
 PAGE = spool_schemas.documented(spool_schemas.PAGE.read_text())
@@ -150,7 +151,7 @@ def test_a_limit_of_unknown_end_is_tried_after_five_minutes_then_twice_as_long_a
         assert "it did not say until when; tried again at" in why(world, task)
         assert world.tick(pause - 10) == []
         assert world.tick(20) == [task]
-    assert runs.spared(world.spool, task) == 6
+    assert runs.unspent(world.spool, task) == 6
 
 
 def test_a_named_end_that_has_passed_counts_as_unknown(world: World) -> None:
@@ -168,7 +169,7 @@ def test_meeting_a_limit_spends_no_attempt_and_resumes_the_session(world: World)
     schedule = Path(world.spool.run(task, "schedule.json"))
     (page,) = [each for each in PAGE if each.matches(f"runs/{task}/schedule.json")]
     assert page.problems(schedule) == []
-    assert json.loads(schedule.read_text())["usage_limit"]["session"] == "s-1"
+    assert resuming.of_attempt(world.spool, task) == {"resume": "s-1", "spent_usd": 0.0}
     world.tick(1)
     world.tick(20)
     failed = ("exit_code", "no")
@@ -267,7 +268,9 @@ def test_each_session_with_waiting_tasks_is_told_once_for_a_limit(world: World) 
     assert {box: len(names) for box, names in told.items()} == {"one": 1, "two": 1, "three": 0, "four": 0}
     notice = notices.load(world.spool, "two", notices.NEW, told["two"][0])
     assert notice is not None
-    assert notice["description"].startswith("Claude tasks wait for the account's usage limit: until ")
+    told_person = telling.for_person([notice])
+    assert told_person.startswith("⏸ “do it” waits as all Claude tasks do (the account's usage limit: until ")
+    assert "other tasks go on meanwhile" in told_person
     (page,) = [each for each in PAGE if each.matches(f"notices/two/new/{told['two'][0]}")]
     assert page.problems(Path(world.spool.mailbox("two", "new"), told["two"][0])) == []
 

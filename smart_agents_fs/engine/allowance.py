@@ -17,7 +17,7 @@ from smart_agents_fs.engine.usage_limit import BAR, UsageLimits
 from smart_agents_fs.engine.waiting import Queue, Waiting
 from smart_agents_fs.errors import SmartAgentsError
 from smart_agents_fs.settings import Settings
-from smart_agents_fs.spool import notices, runs, sessions, usage_limits
+from smart_agents_fs.spool import jsonio, layout, notices, runs, sessions, usage_limits
 from smart_agents_fs.spool.layout import Spool
 
 
@@ -109,8 +109,10 @@ class Allowance:
         try:
             mailbox = sessions.mailbox_for(self._spool, payer.session or None, payer.project or None)
             if mailbox not in limit.told:
-                facts = {"session_id": payer.session or None, "project_dir": payer.project or None}
-                notices.post(self._spool, mailbox, notices.of_limit(item.id, limit.as_json, now) | facts)
+                job = jsonio.load_or_none(self._spool.job(layout.PENDING, item.id)) or {}
+                why = usage_limits.reason(limit.as_json, now)
+                told = notices.of_event(item.id, job, "limited", int(limit.until), why)
+                notices.post(self._spool, mailbox, told)
                 self.limits.told(limit, mailbox)
         except (OSError, SmartAgentsError) as error:
             log.say(f"cannot tell of the usage limit yet: {error}")

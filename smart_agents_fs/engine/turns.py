@@ -16,7 +16,8 @@ from smart_agents_fs.engine import log, recovery
 from smart_agents_fs.engine.allowance import Allowance
 from smart_agents_fs.engine.gate import Gate
 from smart_agents_fs.engine.lending import Loans
-from smart_agents_fs.engine.snapshot import Snapshot
+from smart_agents_fs.engine.restraint import Restraint
+from smart_agents_fs.engine.snapshot import UNKNOWN, Snapshot
 from smart_agents_fs.engine.waiting import Queue, Waiting
 from smart_agents_fs.errors import SmartAgentsError
 from smart_agents_fs.settings import Settings
@@ -52,6 +53,7 @@ class Turns:
     waiting: Queue = field(init=False)
     gate: Gate = field(init=False)
     allowance: Allowance = field(init=False)
+    restraint: Restraint = field(init=False)
     running: dict[str, TaskType] = field(default_factory=dict)
     again: set[str] = field(default_factory=set)  #: files in `pending/` that have to be taken in anew
     busy: bool = False  #: whether a lock was busy in this round: no event tells when it is let go
@@ -67,6 +69,7 @@ class Turns:
         self.gate = Gate(self.spool, self.sample)
         self.allowance = Allowance(self.spool)
         self._loans = Loans(self.spool)
+        self.restraint = Restraint(self.spool)
 
     def begin(self, settings: Settings) -> None:
         """Begin a round under these settings."""
@@ -102,6 +105,7 @@ class Turns:
         self.allowance.release(self.waiting, self.running, now)
         self._look_again_at_some(now)
         self._loans.look(self.running)
+        self._restrain(now)
         may = {kind for kind in TaskType if not (pausing.SPOOL in self._paused or kind in self._paused)}
         not_paused = frozenset(may)
         counted = self._loans.counted(self.running, None)
@@ -166,6 +170,12 @@ class Turns:
             self.put(item, now)
         while self._gone:
             self.release([self._gone.pop()], now)
+
+    def _restrain(self, now: float) -> None:
+        """Let tasks that run stand still or go on, as the machine has it; then nothing new starts."""
+        machine = self.sample() if self.running else UNKNOWN
+        lenders, limits = self._loans.lenders, self.gate.limits
+        self.gate.hold = self.restraint.look(self.running, machine, limits, self.settings, lenders=lenders, now=now)
 
     def _refusal(self, item: Waiting, now: float) -> str:
         return self.gate.refusal(item, self.running, self._loans.counted(self.running, item.parent), now)

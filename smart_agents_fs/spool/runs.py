@@ -26,14 +26,14 @@ def forgiven(spool: Spool, task_id: str) -> int:
     return _scheduled(spool, task_id, "forgiven")
 
 
+def unspent(spool: Spool, task_id: str) -> int:
+    """How many attempts since then were ended to make room, or by a usage limit; they do not count either."""
+    return _scheduled(spool, task_id, "unspent")
+
+
 def retried(spool: Spool, task_id: str) -> int:
     """How often the task was retried by hand."""
     return _scheduled(spool, task_id, "retried")
-
-
-def spared(spool: Spool, task_id: str) -> int:
-    """How many attempts met a usage limit since the latest retry by hand; they do not count either."""
-    return _scheduled(spool, task_id, "spared")
 
 
 def usage_limit(spool: Spool, task_id: str) -> dict[str, Any] | None:
@@ -81,7 +81,19 @@ def not_before(spool: Spool, task_id: str, now: float | None = None) -> float:
     return min(start, now + pause)
 
 
-def put_back(
+def put_back(spool: Spool, task_id: str, attempts: int, not_before: float, *, pause_s: float | None = None) -> None:
+    """Write, before the rename to `pending/`, that `attempts` are used and when the next may start.
+
+    `pause_s` says how far ahead that is, where a pause is meant and not a time of day.
+    """
+    _schedule(
+        *(spool, task_id, attempts, not_before, forgiven(spool, task_id), retried(spool, task_id)),
+        pause_s=pause_s,
+        unspent=unspent(spool, task_id),
+    )
+
+
+def give_back(
     spool: Spool,
     task_id: str,
     attempts: int,
@@ -90,20 +102,21 @@ def put_back(
     pause_s: float | None = None,
     limit: dict[str, Any] | None = None,
 ) -> None:
-    """Write, before the rename to `pending/`, that `attempts` are used and when the next may start.
+    """The same where the latest of these attempts was interrupted from outside: it counts as not spent.
 
-    `pause_s` says how far ahead that is, where a pause is meant and not a time of day; `limit` which usage limit
-    ended the latest attempt, which is then not spent.
+    `limit` is the usage limit of the account that it met, if it was that.
     """
-    spares = spared(spool, task_id) + (limit is not None)
-    more: dict[str, Any] = {"pause_s": round(pause_s, 3)} if pause_s is not None else {}
-    more |= ({"spared": spares} if spares else {}) | ({"usage_limit": limit} if limit is not None else {})
-    _schedule(spool, task_id, attempts, not_before, forgiven(spool, task_id), retried(spool, task_id), more)
+    _schedule(
+        *(spool, task_id, attempts, not_before, forgiven(spool, task_id), retried(spool, task_id)),
+        pause_s=pause_s,
+        unspent=unspent(spool, task_id) + 1,
+        limit=limit,
+    )
 
 
 def forgive(spool: Spool, task_id: str, attempts: int, not_before: float) -> None:
     """The same before a retry by hand: the attempts so far do not count against the task's retries."""
-    _schedule(spool, task_id, attempts, not_before, attempts, retried(spool, task_id) + 1, {})
+    _schedule(spool, task_id, attempts, not_before, attempts, retried(spool, task_id) + 1)
 
 
 def false_start(spool: Spool, task_id: str) -> int:
@@ -187,11 +200,20 @@ def _schedule(
     not_before: float,
     forgiven: int,
     retried: int,
-    more: dict[str, Any],
+    *,
+    pause_s: float | None = None,
+    unspent: int = 0,
+    limit: dict[str, Any] | None = None,
 ) -> None:
-    record: dict[str, Any] = {"format": 1, "attempts": attempts, "not_before": clock.stamp(not_before)} | more
+    record: dict[str, Any] = {"format": 1, "attempts": attempts, "not_before": clock.stamp(not_before)}
+    if pause_s is not None:
+        record["pause_s"] = round(pause_s, 3)
     if retried:
         record |= {"forgiven": forgiven, "retried": retried}
+    if unspent:
+        record["unspent"] = unspent
+    if limit is not None:
+        record["usage_limit"] = limit
     series = (jsonio.load_or_none(spool.run(task_id, "schedule.json")) or {}).get("series")
     if series is not None:
         record["series"] = series
@@ -221,6 +243,15 @@ def size_of(path: str) -> int:
         return os.stat(path).st_size
     except OSError:
         return 0
+
+
+def head(path: str, limit: int) -> bytes:
+    """The first `limit` bytes of a log; empty when it is missing."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(limit)
+    except OSError:
+        return b""
 
 
 def tail(path: str, limit: int) -> str:

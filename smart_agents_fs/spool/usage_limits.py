@@ -60,7 +60,6 @@ def met(spool: Spool, task_id: str, end: Mapping[str, Any], now: float) -> dict[
     details = end.get("details") or {}
     until = details.get("resets_at")
     known = isinstance(until, (int, float)) and now < until < now + LONGEST_S
-    started = jsonio.load_or_none(spool.attempt(task_id, end["attempt"], "attempt.json")) or {}
     return {
         "since": since,
         "at": clock.stamp(now),
@@ -68,7 +67,6 @@ def met(spool: Spool, task_id: str, end: Mapping[str, Any], now: float) -> dict[
         "kind": str(details.get("limit_kind") or ""),
         "words": str((end.get("error") or {}).get("message") or "")[:300],
         "account": account(),
-        "session": started.get("agent_session"),
     }
 
 

@@ -32,8 +32,8 @@ _NOT_IN_RULES = dict.fromkeys(map(ord, "(),[]*\\!"), "?")  #: what has a meaning
 _LEAST_USD = 0.0001  #: a budget that is used up; the client takes no smaller one
 #: what a resumed conversation is told; a person may read it in the transcript, so it says what is so
 _GO_ON = (
-    "The usage limit of the account had interrupted this session, and has ended since. The task given above is not "
-    "finished; it goes on from where it stopped.\n"
+    "This session had been interrupted from outside: by a usage limit of the account, which is over, or to make room "
+    "on the machine. The task given above is not finished; it goes on from where it stopped.\n"
 )
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
