@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from .answers import Answer, error, held, text, tool
 from .client import ClaudeCode, Printed, end
-from .installation import CURRENT, OLDEST, ClientUnavailable, installed
+from .installation import CURRENT, OLDEST, ClientUnavailable, installed, type_checker
 from .messages_api import Request, Script, ScriptedMessagesAPI
 from .terminal import Terminal
 from .waiting import NeverHappened, until
@@ -38,5 +38,6 @@ __all__ = [
     "installed",
     "text",
     "tool",
+    "type_checker",
     "until",
 ]
