@@ -1,30 +1,21 @@
-// Follows the one small file that the supervisor keeps, `supervisor/status.json`.
-//
-// Reads and never writes; starts no process. A look costs one stat while nothing has changed. The file only
-// describes: a task whose job file has left its directory since is not shown, so that nothing "runs" for ever
-// after the supervisor was stopped.
-//
-// Functions of a record rather than a class: the client follows `$` into functions at the top of a file only.
-
-import type { EngineInterface } from 'claude-code'
+// What is known of the file that the supervisor keeps, `supervisor/status.json`, from look to look; who looks is
+// panel.tsx. The file only describes: a task whose job file has left its directory since is not shown, so that
+// nothing "runs" for ever after the supervisor was stopped. No disk, no clock: what they say comes in.
 
 import { arranged, isOf, NOTHING, parse } from './board'
 import type { Board, Task, Viewer } from './board'
-import { statusFile } from './place'
 
-export const EVERY_MS = 1500
 const LARGEST = 1024 * 1024 // bytes; the file has a tenth of that on a busy machine
 const PLACE_EVERY = 20 // looks after which the place is asked for again: a setting may have moved it
 const CHECK_EVERY = 7 // looks at an unchanged file after which the directories are asked
 
-/** What is known of the file, from look to look. */
 export type Following = {
   /** What is to be shown now. */
   board: Board
   /** What the file says, the latest version of it that could be read. */
   whole: Board
-  path: string
-  /** Tells one version of the file from the next; '' when there is none. */
+  spool: string
+  /** Tells one version of the file from the next; '' when there is none that can be read. */
   stamp: string
   /** Looks at this version after the first. */
   unchanged: number
@@ -39,6 +30,9 @@ export type Following = {
   told: Set<string> | undefined
 }
 
+/** What the disk says of a file. */
+type Stat = { readonly kind: string; readonly isLink: boolean; readonly size: number; readonly mtimeMs: number }
+
 /** What a look found: whether there is something else to show, and this session's tasks that have ended since. */
 export type Found = { readonly isChanged: boolean; readonly endings: readonly Task[] }
 
@@ -47,7 +41,7 @@ export function unread(): Following {
   return {
     board: NOTHING,
     whole: NOTHING,
-    path: '',
+    spool: '',
     stamp: 'never looked',
     unchanged: 0,
     looks: 0,
@@ -58,51 +52,52 @@ export function unread(): Following {
   }
 }
 
-/** Looks once and brings `file` up to date. */
-export async function look($: EngineInterface, file: Following): Promise<Found> {
-  if (file.looks % PLACE_EVERY === 0) moveTo(file, await statusFile($))
+/** Whether this look asks where the spool is; counts the looks. */
+export function asksForPlace(file: Following): boolean {
   file.looks += 1
-  await read($, file)
-  if (file.unchanged === 0) {
-    file.viewer = { sessions: file.viewer.sessions.add(await $.session.id()), root: await $.session.root() }
-  }
-  if (file.unchanged % CHECK_EVERY === CHECK_EVERY - 1) await check($, file)
-  const now = await $.clock.now()
+  return file.looks % PLACE_EVERY === 1
+}
+
+/** Follows the file of another spool from now on, whose past endings are no news. */
+export function moveTo(file: Following, spool: string): void {
+  if (spool === file.spool) return
+  file.spool = spool
+  file.told = undefined
+}
+
+/** The path of the file. */
+export function pathOf(file: Following): string {
+  return `${file.spool}/supervisor/status.json`
+}
+
+/** The version that `stat` describes; '' for what is not to be read. Counts the looks at the known one. */
+export function versionOf(file: Following, stat: Stat | undefined): string {
+  file.unchanged += 1
+  const fits = stat !== undefined && stat.kind === 'file' && !stat.isLink && stat.size <= LARGEST
+  return fits ? `${file.spool} ${stat.mtimeMs} ${stat.size}` : ''
+}
+
+/** Takes in another version, as session `session` sees it that works in `root`. */
+export function take(file: Following, version: string, text: string, session: string, root: string): void {
+  file.stamp = version
+  file.unchanged = 0
+  file.gone = new Set()
+  file.whole = parse(text)
+  file.viewer = { sessions: file.viewer.sessions.add(session), root }
+}
+
+/** The tasks to look after in their directories: all that live, when nobody has written the file for a while. */
+export function doubtful(file: Following): readonly Task[] {
+  return file.unchanged % CHECK_EVERY === CHECK_EVERY - 1 ? [...file.whole.running, ...file.whole.waiting] : []
+}
+
+/** Brings the board up to date at `now`, the end of a look. */
+export function arrange(file: Following, now: number): Found {
   file.board = arranged(file.whole, file.viewer, file.gone, now)
   const drawn = drawing(file, now)
   const isChanged = drawn !== file.drawn
   file.drawn = drawn
   return { isChanged, endings: news(file) }
-}
-
-function moveTo(file: Following, path: string): void {
-  if (path === file.path) return
-  file.path = path
-  file.told = undefined
-}
-
-/** Reads the file if it is another one than before. */
-async function read($: EngineInterface, file: Following): Promise<void> {
-  const found = await $.fs.stat(file.path).catch(() => undefined)
-  const fits = found !== undefined && found.kind === 'file' && !found.isLink && found.size <= LARGEST
-  const stamp = fits ? `${file.path} ${found.mtimeMs} ${found.size}` : ''
-  file.unchanged += 1
-  if (stamp === file.stamp) return
-  const text = fits ? await $.fs.read(file.path).catch(() => undefined) : ''
-  if (text === undefined) return // taken away in between: the next look sees what came
-  file.stamp = stamp
-  file.unchanged = 0
-  file.gone = new Set()
-  file.whole = parse(text)
-}
-
-/** Notes which tasks have left the state that a file says which nobody has written for a while. */
-async function check($: EngineInterface, file: Following): Promise<void> {
-  const spool = file.path.slice(0, -'/supervisor/status.json'.length)
-  for (const one of [...file.whole.running, ...file.whole.waiting]) {
-    const isThere = await $.fs.exists(`${spool}/${one.state}/${one.id}.json`).catch(() => true)
-    if (!isThere) file.gone.add(one.id)
-  }
 }
 
 /** Relative times are in minutes, so a new minute is another drawing, but for an empty board. */

@@ -1,18 +1,24 @@
 // The background tasks inside Claude Code: a band above the prompt, a pane beside the chat, an entry in the status
 // line, a toast when a task of this session ends. Only for clients with mods (2.1.287 and later), and only looks:
 // everything works without it, and all of it is gone when there is nothing to show.
+//
+// It reads and never writes, and starts no process; a look costs one stat while nothing has changed. Every use of `$`
+// stands in this file, as the first clients with mods follow it into no other; what decides is in the others.
 
 import type { EngineInterface, Register } from 'claude-code'
 
-import { EVERY_MS, look, unread } from './following'
-import type { Following } from './following'
+import { arrange, asksForPlace, doubtful, moveTo, pathOf, take, unread, versionOf } from './following'
+import type { Following, Found } from './following'
 import { band, pane, status, toast } from './lines'
 import type { Line } from './lines'
-import { isHidden } from './place'
+import { isHidden, placeFile, spoolOf } from './place'
+import type { Surroundings } from './place'
 
+const EVERY_MS = 1500
 const PANE = 'smart-agents'
 const TOAST_MS = 8000
-const STYLES = { heading: { weight: 'bold' }, dim: { dimColor: true } } as const
+// `bold` and not the newer `weight`, with which the first clients with mods draw nothing of the pane.
+const STYLES = { heading: { bold: true }, dim: { dimColor: true } } as const
 
 type Panel = {
   file: Following
@@ -40,7 +46,7 @@ export const register: Register = on => {
 
   // The command itself stands in commands/panel.md: where this does not answer, our hook for slash commands does.
   on('command.run', { command: 'smart-agents:panel' }, async ($, e, next) => {
-    if ((await isHidden($)) || (await $.session.surfaces()).length === 0) return next(e)
+    if (isHidden(await surroundings($)) || (await $.session.surfaces()).length === 0) return next(e)
     await follow($, panel)
     await $.ui.open({ id: PANE, title: 'Background tasks' })
     return { text: 'The background tasks are in the pane; ctrl+x x closes it.', isTextDisplayOnly: true }
@@ -76,7 +82,7 @@ export const register: Register = on => {
 
 /** Begins to follow the file, once, unless nothing is to be shown here. */
 async function follow($: EngineInterface, panel: Panel): Promise<void> {
-  if ((await isHidden($)) || panel.isOn) return
+  if (isHidden(await surroundings($)) || panel.isOn) return
   panel.isOn = true
   void refresh($, panel)
   $.clock.every(EVERY_MS, () => void refresh($, panel))
@@ -102,6 +108,38 @@ async function refresh($: EngineInterface, panel: Panel): Promise<void> {
   }
 }
 
-function styleOf(line: Line): { weight?: 'bold'; dimColor?: boolean } {
+/** Looks once and brings `file` up to date. */
+async function look($: EngineInterface, file: Following): Promise<Found> {
+  if (asksForPlace(file)) {
+    const env = await surroundings($)
+    moveTo(file, spoolOf(env, await $.fs.read(placeFile(env)).catch(() => '')))
+  }
+  const path = pathOf(file)
+  const version = versionOf(file, await $.fs.stat(path).catch(() => undefined))
+  if (version !== file.stamp) {
+    const text = version === '' ? '' : await $.fs.read(path).catch(() => undefined)
+    // Taken away in between: the next look sees what came.
+    if (text !== undefined) take(file, version, text, await $.session.id(), await $.session.root())
+  }
+  for (const one of doubtful(file)) {
+    const isThere = await $.fs.exists(`${file.spool}/${one.state}/${one.id}.json`).catch(() => true)
+    if (!isThere) file.gone.add(one.id)
+  }
+  return arrange(file, await $.clock.now())
+}
+
+async function surroundings($: EngineInterface): Promise<Surroundings> {
+  return {
+    SA_SPOOL_DIR: await $.env.get('SA_SPOOL_DIR'),
+    SA_CONFIG: await $.env.get('SA_CONFIG'),
+    SA_DISABLE: await $.env.get('SA_DISABLE'),
+    SA_TASK_ID: await $.env.get('SA_TASK_ID'),
+    HOME: await $.env.get('HOME'),
+    XDG_CONFIG_HOME: await $.env.get('XDG_CONFIG_HOME'),
+    XDG_STATE_HOME: await $.env.get('XDG_STATE_HOME'),
+  }
+}
+
+function styleOf(line: Line): { bold?: boolean; dimColor?: boolean } {
   return line.look === undefined ? {} : STYLES[line.look]
 }

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from claude_client import CURRENT, OLDEST, ScriptedMessagesAPI, Terminal
+from claude_client import CURRENT, FIRST_WITH_MODS, OLDEST, ScriptedMessagesAPI, Terminal
 from test_real_client import World, answers
 from waiting import wait_until
 
@@ -28,13 +28,23 @@ STEPS = [
     {"name": "Analyze dependencies", "state": "doing"},
     {"name": "Generate recommendations", "state": "todo"},
 ]
+PANE = [
+    "├─ Step 1: Parse auth code ✅",
+    "├─ Step 2: Analyze dependencies ⏳",
+    "├─ Step 3: Generate recommendations ⏸",
+    "├─ Now: Reading auth.py",
+    "└─ About 2–5 min left",
+]
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """A world with the current client, in which somebody supervises, as far as anybody can see: the test."""
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    """A world with the current client, or another one that a test names.
+
+    Somebody supervises there, as far as anybody can see: the test.
+    """
     with ScriptedMessagesAPI(answers) as api:
-        made = World(tmp_path, CURRENT, api)
+        made = World(tmp_path, getattr(request, "param", CURRENT), api)
         layout.open_spool(made.spool.root)
         with open(made.spool.supervisor("lock"), "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -83,6 +93,11 @@ def put_board(world: World, *tasks: dict[str, Any]) -> None:
     jsonio.replace(world.spool.supervisor("status.json"), json.dumps(board), world.spool.tmp, durable=False)
 
 
+def branches(screen: str) -> list[str]:
+    """The lines of the pane below a task; the band, lower on the screen, has one such line itself."""
+    return [line.strip("│ ") for line in re.findall(r"[├└]─ .*", screen)][: len(PANE)]
+
+
 def gone(terminal: Terminal, words: str) -> None:
     """Returns once the client shows the words no longer."""
     wait_until(lambda: words not in terminal.screen(), f"{words!r} stayed on the screen", seconds=20)
@@ -112,14 +127,7 @@ def test_the_command_opens_the_pane_with_all_steps_and_neither_costs_nor_tells_t
         terminal.submit(PANEL)
         terminal.wait_for("Running (1)")
         screen = terminal.wait_for("└─ About")
-        steps = [line.strip("│ ") for line in re.findall(r"[├└]─ .*", screen)]
-        assert steps[:5] == [
-            "├─ Step 1: Parse auth code ✅",
-            "├─ Step 2: Analyze dependencies ⏳",
-            "├─ Step 3: Generate recommendations ⏸",
-            "├─ Now: Reading auth.py",
-            "└─ About 2–5 min left",
-        ]
+        assert branches(screen) == PANE
         put_board(world)
         terminal.wait_for("No background tasks.")
         assert world.api.turns == []
@@ -128,6 +136,15 @@ def test_the_command_opens_the_pane_with_all_steps_and_neither_costs_nor_tells_t
         assert "in the pane" in terminal.screen()
         assert "in the pane" not in told
         assert "Analyzing auth system" not in told
+
+
+@pytest.mark.parametrize("world", [FIRST_WITH_MODS], indirect=True)
+def test_the_first_client_with_mods_draws_band_and_pane(world: World) -> None:
+    put_board(world, running(world))
+    with Terminal(world.claude) as terminal:
+        terminal.wait_for(BAND)
+        terminal.submit(PANEL)
+        assert branches(terminal.wait_for("└─ About")) == PANE
 
 
 def test_a_client_without_mods_answers_the_same_command_with_the_listing(oldest: World) -> None:

@@ -18,6 +18,7 @@ import sys
 
 CURRENT = "2.1.330"
 OLDEST = "2.1.197"
+FIRST_WITH_MODS = "2.1.287"  #: its engine takes less from a mod than that of CURRENT
 TYPESCRIPT = "5.9.3"  #: reads the declarations that the client writes for mods
 
 #: Where npm finds its settings and where the cache is, whatever a test later sets HOME to.
