@@ -16,15 +16,15 @@ const ENDINGS: Readonly<Record<string, string>> = {
   dependency_failed: 'did not start',
 }
 
-/** What runs, in at most `rows` lines (and never more than five); none when nothing runs. */
-export function band(board: Board, rows: number): Line[] {
+/** What runs, in at most `rows` lines of `columns` cells, never more than five lines; none when nothing runs. */
+export function band(board: Board, rows: number, columns: number): Line[] {
   const room = Math.min(BAND, Math.max(1, rows))
   const tasks = board.running
   if (tasks.length === 0) return []
-  if (board.runningCount * 2 <= room) return tasks.flatMap(one => [titleOf(one), ...stepNow(one)])
+  if (board.runningCount * 2 <= room) return tasks.flatMap(one => [titleOf(one, columns), ...stepNow(one)])
   const shown = board.runningCount <= room ? tasks : tasks.slice(0, room - 1)
   const more = board.runningCount - shown.length
-  const lines = shown.map(one => brief(one))
+  const lines = shown.map(one => brief(one, columns))
   return more === 0 ? lines : [...lines, { text: `… ${more} more: /smart-agents:panel`, look: 'dim' }]
 }
 
@@ -77,15 +77,33 @@ function named(one: Task): string {
   return one.description === '' ? one.id : `${one.id}: ${one.description}`
 }
 
-function titleOf(one: Task): Line {
+/** A task that runs; where that takes more than `columns` cells its description is cut, and the percent stays. */
+function titleOf(one: Task, columns = Infinity): Line {
+  const mark = one.suspended === null ? '🔄 ' : '⏸ '
   const percent = one.percent === null ? '' : ` (${one.percent}%)`
-  return { text: `${one.suspended === null ? '🔄' : '⏸'} ${named(one)}${percent}` }
+  return { text: `${mark}${cut(named(one), columns - cells(mark) - cells(percent))}${percent}` }
+}
+
+function cut(text: string, columns: number): string {
+  if (cells(text) <= columns) return text
+  let kept = ''
+  for (const letter of text) {
+    if (cells(kept + letter) >= columns) break
+    kept += letter
+  }
+  return `${kept.trimEnd()}…`
+}
+
+/** How wide a text is at most: letters from Hangul on, the marks among them, may take two cells. */
+function cells(text: string): number {
+  return Array.from(text).reduce((sum, letter) => sum + ((letter.codePointAt(0) ?? 0) >= 0x1100 ? 2 : 1), 0)
 }
 
 /** A task on a single line, with what it does now. */
-function brief(one: Task): Line {
+function brief(one: Task, columns: number): Line {
   const now = one.suspended === null ? (doing(one)?.name ?? one.step) : `suspended: ${one.suspended}`
-  return { text: now === '' ? titleOf(one).text : `${titleOf(one).text} · ${now}` }
+  const title = titleOf(one, columns).text
+  return { text: now === '' ? title : `${title} · ${now}` }
 }
 
 function stepNow(one: Task): Line[] {

@@ -53,7 +53,7 @@ export const register: Register = on => {
   })
 
   on('ui.render', { component: 'AbovePrompt' }, ($, e, next) => {
-    const lines = e.props.hasSurvey ? [] : band(panel.file.board, e.props.maxRows)
+    const lines = e.props.hasSurvey ? [] : band(panel.file.board, e.props.maxRows, e.props.bodyColumns)
     if (lines.length === 0) return next(e)
     const { Box, Text } = $.ui.resolve(e)
     return (

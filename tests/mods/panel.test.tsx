@@ -15,7 +15,7 @@ const BAND = {
     isCollapsed: false,
     isWorking: false,
     maxRows: 12,
-    bodyColumns: 100,
+    bodyColumns: 155,
     scroll: { offset: 0, bodyRows: 12 },
     view: {},
   },
@@ -187,6 +187,16 @@ test('the band takes five rows at most, and fewer where there is less room', asy
   expect(five[4]).toBe('… 3 more: /smart-agents:panel')
   const low = { ...BAND, surface: 'terminal', props: { ...BAND.props, maxRows: 2 } } as const
   expect(await words(await $.ui.mount(low))).toHaveLength(2)
+})
+
+test('where there is little room the description is cut, and the percent stays', async ($, on) => {
+  const world = machine(on)
+  world.board(running({ steps: [], step: null }), running({ id: 'task_2q1dj00002', description: '你好'.repeat(20) }))
+  await begin($, world)
+  const narrow = { ...BAND, surface: 'terminal', props: { ...BAND.props, maxRows: 2, bodyColumns: 40 } } as const
+  const lines = await words(await $.ui.mount(narrow))
+  expect(lines[0]).toBe('🔄 task_2q1djyx0bn: Analyzing aut… (45%)')
+  expect(lines[1]).toStartWith('🔄 task_2q1dj00002: 你好你好你好… (45%) · ')
 })
 
 test('the band gives way to a survey of the client', async ($, on) => {
