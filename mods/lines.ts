@@ -102,8 +102,7 @@ function cells(text: string): number {
 /** A task on a single line, with what it does now. */
 function brief(one: Task, columns: number): Line {
   const now = one.suspended === null ? (doing(one)?.name ?? one.step) : `suspended: ${one.suspended}`
-  const title = titleOf(one, columns).text
-  return { text: now === '' ? title : `${title} · ${now}` }
+  return { text: now === '' ? titleOf(one, columns).text : `${titleOf(one, columns - 3).text} · ${now}` }
 }
 
 function stepNow(one: Task): Line[] {

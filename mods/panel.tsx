@@ -44,12 +44,17 @@ export const register: Register = on => {
     return next(e)
   })
 
-  // The command itself stands in commands/panel.md: where this does not answer, our hook for slash commands does.
-  on('command.run', { command: 'smart-agents:panel' }, async ($, e, next) => {
+  // The command stands in commands/panel.md: where this does not answer, our command hook of the same event does. Not
+  // `command.run`: with any hook on that, the client puts every command that a hook has answered back into the input box.
+  on('classic.UserPromptExpansion', { command_name: 'smart-agents:panel' }, async ($, e, next) => {
     if (isHidden(await surroundings($)) || (await $.session.surfaces()).length === 0) return next(e)
     await follow($, panel)
-    await $.ui.open({ id: PANE, title: 'Background tasks' })
-    return { text: 'The background tasks are in the pane; ctrl+x x closes it.', isTextDisplayOnly: true }
+    const opened = await $.ui.open({ id: PANE, title: 'Background tasks' })
+    if (!opened.isPlaced) {
+      await $.ui.close({ id: PANE }) // the terminal is too narrow: the list now, and no pane by surprise later
+      return next(e)
+    }
+    return { block: 'The background tasks are in the pane; ctrl+x x closes it.', suppressOriginalPrompt: true }
   })
 
   on('ui.render', { component: 'AbovePrompt' }, ($, e, next) => {

@@ -23,7 +23,7 @@ from test_real_client_mods import TASK, put_board, running  # noqa: E402
 from smart_agents_fs.spool import layout  # noqa: E402
 
 PAGE = ROOT / "docs/client.txt"
-COLUMNS, ROWS = 120, 24
+COLUMNS, ROWS = 150, 24
 
 
 def answer(_: Request) -> str:

@@ -58,7 +58,7 @@ def test_the_client_names_all_that_the_mod_touches(claude: ClaudeCode, plugin: P
     assert done.returncode == 0, done.stdout + done.stderr
     (calls,) = re.findall(r"calls: (.*)", re.sub(r" \(via [^)]*\)", "", done.stdout))
     reading = {"$.env.get", "$.fs.exists", "$.fs.read", "$.fs.stat", "$.session.id", "$.session.root"}
-    showing = {"$.ui.invalidate", "$.ui.log", "$.ui.open", "$.ui.resolve", "$.ui.status", "$.ui.toast"}
+    showing = {"$.ui.close", "$.ui.invalidate", "$.ui.log", "$.ui.open", "$.ui.resolve", "$.ui.status", "$.ui.toast"}
     assert set(calls.split(", ")) == reading | showing | {"$.clock.every", "$.clock.now", "$.session.surfaces"}
     (names,) = re.findall(r"env reads: (.*)", done.stdout)
     ours = {"SA_CONFIG", "SA_DISABLE", "SA_SPOOL_DIR", "SA_TASK_ID"}

@@ -130,6 +130,8 @@ def test_the_command_opens_the_pane_with_all_steps_and_neither_costs_nor_tells_t
         assert branches(screen) == PANE
         put_board(world)
         terminal.wait_for("No background tasks.")
+        terminal.submit("/smart-agents:result")  # which the client would put back, did the mod hook `command.run`
+        terminal.wait_for("name a task")
         assert world.api.turns == []
         terminal.submit("are you there")
         told = world.api.wait_for(lambda turn: "are you there" in turn.user_text(), "no turn came").told()
@@ -172,3 +174,14 @@ def test_nothing_is_shown_where_the_plugin_is_off(world: World) -> None:
         terminal.wait_for("answer to: are you there")
         assert "Analyzing auth system" not in terminal.screen()
         assert "1 running" not in terminal.screen()
+
+
+def test_in_a_narrow_terminal_the_band_shows_and_the_command_answers_with_the_listing(world: World) -> None:
+    with Terminal(world.claude, columns=80) as terminal:
+        wait_until(lambda: os.listdir(world.spool.directory("sessions")), "the session was not recorded")
+        put_board(world, running(world))
+        terminal.wait_for(BAND)
+        put_board(world)
+        terminal.submit(PANEL)
+        terminal.wait_for("No background tasks. /smart-agents:bg WHAT TO DO starts one.")
+        assert "in the pane" not in terminal.screen()

@@ -34,22 +34,25 @@ const PANE = {
   },
 } as const
 const COMMAND = {
-  command: 'smart-agents:panel',
-  args: '',
-  origin: { kind: 'composer' },
-  presentation: { isFullscreen: true, columns: 120 },
+  expansion_type: 'slash_command',
+  command_name: 'smart-agents:panel',
+  command_args: '',
+  prompt: '/smart-agents:panel',
 } as const
+const LISTING = 'what our hook for slash commands says'
 
 type Entry = Record<string, unknown>
 type Machine = {
   clock: MockClock
   /** Everything that was read, listed and asked of the disk. */
   asked: string[]
-  said: { status: (string | undefined)[]; toasts: string[]; opened: string[]; drawn: number }
+  said: { status: (string | undefined)[]; toasts: string[]; opened: string[]; closed: string[]; drawn: number }
   put: (path: string, text: string) => void
   board: (...tasks: Entry[]) => void
   take: (path: string) => void
   session: string
+  /** Whether the client has no room for a pane. */
+  isNarrow: boolean
   /** What is special about every file. */
   odd: { kind?: 'other'; isLink?: boolean; size?: number }
 }
@@ -88,7 +91,7 @@ function machine(on: On, env: Record<string, string> = {}, surfaces: readonly 't
   const made: Machine = {
     clock: mock.clock(on, { now: NOON }),
     asked: [],
-    said: { status: [], toasts: [], opened: [], drawn: 0 },
+    said: { status: [], toasts: [], opened: [], closed: [], drawn: 0 },
     put: (path, text) => void files.set(path, { text, mtimeMs: (changes += 1) }),
     take: path => void files.delete(path),
     board: (...tasks) => {
@@ -97,6 +100,7 @@ function machine(on: On, env: Record<string, string> = {}, surfaces: readonly 't
       for (const one of tasks) made.put(`${SPOOL}/${String(one.state)}/${String(one.id)}.json`, '{}')
     },
     session: 's-1',
+    isNarrow: false,
     odd: {},
   }
   const at = (path: string) => {
@@ -121,8 +125,12 @@ function machine(on: On, env: Record<string, string> = {}, surfaces: readonly 't
   on('ui.status', (_, e) => (made.said.status.push(e.text), { value: undefined }))
   on('ui.toast', (_, e) => (made.said.toasts.push(e.text), { value: undefined }))
   on('ui.invalidate', () => ((made.said.drawn += 1), { value: undefined }))
-  on('ui.open', (_, e) => (made.said.opened.push(e.id), { value: { isPlaced: true } }))
-  on('command.run', () => ({ text: 'what our hook for slash commands says' }))
+  on('ui.open', (_, e) => {
+    made.said.opened.push(e.id)
+    return { value: made.isNarrow ? { isPlaced: false, reason: 'opened unasked below 144 columns' } : { isPlaced: true } }
+  })
+  on('ui.close', (_, e) => (made.said.closed.push(e.id), { value: undefined }))
+  on('classic.UserPromptExpansion', () => ({ block: LISTING }))
   return made
 }
 
@@ -174,7 +182,7 @@ test('with nothing on the board nothing is drawn, said or asked for again', asyn
   world.board()
   await world.clock.advance(120_000)
   expect(await words(await $.ui.mount({ ...BAND, surface: 'terminal' }))).toEqual([])
-  expect(world.said).toEqual({ status: [], toasts: [], opened: [], drawn: 0 })
+  expect(world.said).toEqual({ status: [], toasts: [], opened: [], closed: [], drawn: 0 })
 })
 
 test('the band takes five rows at most, and fewer where there is less room', async ($, on) => {
@@ -196,7 +204,7 @@ test('where there is little room the description is cut, and the percent stays',
   const narrow = { ...BAND, surface: 'terminal', props: { ...BAND.props, maxRows: 2, bodyColumns: 40 } } as const
   const lines = await words(await $.ui.mount(narrow))
   expect(lines[0]).toBe('🔄 task_2q1djyx0bn: Analyzing aut… (45%)')
-  expect(lines[1]).toStartWith('🔄 task_2q1dj00002: 你好你好你好… (45%) · ')
+  expect(lines[1]).toStartWith('🔄 task_2q1dj00002: 你好你好你… (45%) · ')
 })
 
 test('the band gives way to a survey of the client', async ($, on) => {
@@ -228,8 +236,8 @@ test('the command opens the pane without a model turn, and the pane shows steps,
     ended({ id: 'task_2q1dj00009', description: 'Review', state: 'failed', outcome: 'timed_out' }),
   )
   await begin($, world)
-  const answer = await $.command.run(COMMAND)
-  expect(answer).toMatchObject({ isTextDisplayOnly: true })
+  const answer = await $.classic.UserPromptExpansion(COMMAND)
+  expect(answer).toEqual({ block: 'The background tasks are in the pane; ctrl+x x closes it.', suppressOriginalPrompt: true })
   expect(world.said.opened).toEqual(['smart-agents'])
   await world.clock.advance(60_000)
   for (const surface of ['terminal', 'desktop', 'vscode', 'mobile'] as const) {
@@ -273,10 +281,26 @@ test('a suspended task says why, and that it stands still', async ($, on) => {
   ])
 })
 
+test('where there is no room for a pane the command is answered with the list, and no pane waits', async ($, on) => {
+  const world = machine(on)
+  world.isNarrow = true
+  await begin($, world)
+  expect(await $.classic.UserPromptExpansion(COMMAND)).toEqual({ block: LISTING })
+  expect(world.said.closed).toEqual(['smart-agents'])
+})
+
+test('the other commands are none of its business', async ($, on) => {
+  const world = machine(on)
+  await begin($, world)
+  const other = { ...COMMAND, command_name: 'smart-agents:tasks' }
+  expect(await $.classic.UserPromptExpansion(other)).toEqual({ block: LISTING })
+  expect(world.said.opened).toEqual([])
+})
+
 test('where nobody draws, and where the plugin is off, the command goes on to the hook for slash commands', async ($, on) => {
   const world = machine(on, {}, [])
   await begin($, world, null)
-  expect(await $.command.run(COMMAND)).toMatchObject({ text: 'what our hook for slash commands says' })
+  expect(await $.classic.UserPromptExpansion(COMMAND)).toEqual({ block: LISTING })
   expect(world.asked).toEqual([])
 })
 
@@ -288,9 +312,9 @@ for (const off of OFF) {
     await begin($, world)
     await world.clock.advance(10_000)
     expect(await words(await $.ui.mount({ ...BAND, surface: 'terminal' }))).toEqual([])
-    expect(await $.command.run(COMMAND)).toMatchObject({ text: 'what our hook for slash commands says' })
+    expect(await $.classic.UserPromptExpansion(COMMAND)).toEqual({ block: LISTING })
     expect(world.asked).toEqual([])
-    expect(world.said).toEqual({ status: [], toasts: [], opened: [], drawn: 0 })
+    expect(world.said).toEqual({ status: [], toasts: [], opened: [], closed: [], drawn: 0 })
   })
 }
 
