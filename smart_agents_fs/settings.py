@@ -30,10 +30,24 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
         (1, 100),
     ),
     "limits.memory_percent": (85, "no second task above this memory use, percent; 100 is off", (1, 100)),
-    "limits.memory_hard_percent": (95, "not even one task above this memory use, percent; 100 is off", (1, 100)),
+    "limits.memory_hard_percent": (
+        95,
+        "above this memory use, percent, not even one task starts, and those that run are suspended; 100 is off",
+        (1, 100),
+    ),
+    "limits.memory_edge_percent": (
+        98,
+        "above this memory use, percent, where suspending does not help, a task is put back; 100 is off",
+        (1, 100),
+    ),
     "limits.memory_pressure_percent": (
         20,
         "no second task while all work waits for memory for more of the time than this; 100 is off",
+        (1, 100),
+    ),
+    "limits.memory_stall_percent": (
+        40,
+        "tasks are suspended while all work waits for memory for more of the time than this; 100 is off",
         (1, 100),
     ),
     "limits.reservation_s": (
@@ -89,6 +103,11 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
         [],
         "further heavy commands, as TYPE=REGEX on the words from the program on; see docs/guard.md",
         ("agent_execution", "orchestration", "analysis", "e2e_test", "build", "command"),
+    ),
+    "task.changes": (
+        "agents",
+        "of whose tasks what changed in their git work tree is recorded: agents (not programs), all, off",
+        ("agents", "all", "off"),
     ),
     "claude.program": ("claude", "the Claude Code client: a name on PATH or a path", None),
     "claude.args": ([], "further arguments for every claude task", None),
