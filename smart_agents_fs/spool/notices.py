@@ -22,6 +22,13 @@ NEW, OFFERED, SEEN = "new", "offered", "seen"
 BOXES = (NEW, OFFERED, SEEN)
 LEFT = 3  #: processes in a notice that could not be ended
 EXCERPT = 500  #: characters of the agent's words in a notice
+#: what may happen to a task that goes on → how it is told, between what it was and why
+EVENTS = {
+    "suspended": ("was suspended", "it goes on by itself"),
+    "resumed": ("goes on", ""),
+    "requeued": ("was ended to make room and put back", "it starts again by itself, and this attempt does not count"),
+    "limited": ("waits as all Claude tasks do", "they go on by themselves, and other tasks go on meanwhile"),
+}
 
 
 def of_ending(job: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
@@ -34,7 +41,7 @@ def of_ending(job: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
     output = result.get("output")
     words = output if isinstance(output, str) else jsonio.dumps(output, 1) if output is not None else ""
     error = result.get("error") or {}
-    agent = job.get("agent") or ("command" if job.get("argv") else "claude")
+    agent = _agent(job)
     # An agent begins with its answer; a program comes to its point in the end.
     quoted = quoting.ending(words, EXCERPT) if agent == "command" else quoting.excerpt(words, EXCERPT)
     left = [quoting.line(str(words), 120) for words in result.get("left_behind") or ()]
@@ -58,6 +65,32 @@ def of_ending(job: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
     return notice | (_of_series(job, result) if job.get("series") else {})
 
 
+def of_event(
+    task_id: str, job: dict[str, Any], event: str, number: int, reason: str, stood_s: float | None = None
+) -> dict[str, Any]:
+    """The notice of one of `EVENTS`; its id follows from task, event and the number of the order behind it.
+
+    `stood_s` is for how long the task stood still, once it goes on.
+    """
+    return {
+        "format": 1,
+        "id": f"{task_id}.{event}-{number}",
+        "task": task_id,
+        "event": f"{event}-{number}",
+        "outcome": None,
+        "description": quoting.line(fields.describe(job), 80),
+        "agent": _agent(job),
+        "error": None,
+        "reason": quoting.line(reason, 200),
+        "excerpt": [],
+        "duration_s": None if stood_s is None else round(stood_s, 3),
+        "files": 0,
+        "session_id": job.get("session_id"),
+        "project_dir": job.get("project_dir"),
+        "posted_at": clock.stamp(),
+    }
+
+
 def of_progress(job: dict[str, Any], task_id: str, event: str, progress: dict[str, Any]) -> dict[str, Any]:
     """The notice of a running task's `progress` (a record of `progress.json`), for an event of `strategies`."""
     step = quoting.line(str(progress.get("step") or progress.get("message") or ""), 120)
@@ -74,6 +107,10 @@ def of_progress(job: dict[str, Any], task_id: str, event: str, progress: dict[st
         "project_dir": job.get("project_dir"),
         "posted_at": clock.stamp(),
     }
+
+
+def _agent(job: dict[str, Any]) -> str:
+    return job.get("agent") or ("command" if job.get("argv") else "claude")
 
 
 def _of_series(job: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
@@ -126,11 +163,24 @@ def progress_told(spool: Spool, task_id: str) -> int:
 
 def supersede(spool: Spool, notice: dict[str, Any]) -> None:
     """Take away what is still new of the task's progress and became old news with `notice`, which is posted."""
+    news = str(notice["event"])
+    further = 100 if strategies.attempt_ended(news) >= 0 else strategies.percent_of(news) or 0
     for path, event in _events(spool, str(notice["task"]), (NEW,)):
         percent = strategies.percent_of(event)
-        further = strategies.percent_of(str(notice["event"]))
-        if percent is not None and (further is None or percent < further):
+        if percent is not None and percent < further:
             _unlink(path)
+
+
+def take_back(spool: Spool, name: str) -> None:
+    """Remove a notice that nobody was offered yet, because a later one says what it says and more."""
+    for mailbox in os.listdir(spool.directory("notices")):
+        if not os.path.lexists(f"{spool.mailbox(mailbox, NEW)}/{name}"):
+            continue
+        held = lock(spool, mailbox)
+        if held is not None:
+            with held:
+                discard(spool, mailbox, NEW, name)
+                tidy_due(spool, mailbox)
 
 
 def remove_if_unused(spool: Spool, mailbox: str) -> None:

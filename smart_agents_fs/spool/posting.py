@@ -32,9 +32,21 @@ def progress(spool: Spool, job: dict[str, Any], notice: dict[str, Any], chosen: 
     _post(spool, job, notice, chosen)
 
 
+def event(spool: Spool, job: dict[str, Any], notice: dict[str, Any], instead_of: str = "") -> None:
+    """Post that something happened to a task which goes on (a notice of `notices.of_event`), unless it is silent.
+
+    It takes the place of the one about the event `instead_of`, where nobody was told that yet.
+    """
+    chosen = _settings()
+    if strategies.of(job, chosen).strategy != strategies.SILENT:
+        _post(spool, job, notice, chosen)
+    if instead_of:
+        notices.take_back(spool, f"{notice['task']}.{instead_of}.json")
+
+
 def _post(spool: Spool, job: dict[str, Any], notice: dict[str, Any], chosen: Settings) -> None:
     project = job.get("project_dir") or (sessions.project_of(job["cwd"]) if job.get("cwd") else None)
-    notice["project_dir"] = project
+    notice = notice | {"project_dir": project}
     mailbox = sessions.mailbox_for(spool, job.get("session_id"), project)
     if not notices.post(spool, mailbox, notice):
         return

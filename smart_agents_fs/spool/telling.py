@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from smart_agents_fs.spool import clock, quoting, strategies
+from smart_agents_fs.spool import clock, notices, quoting, strategies
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
 BUDGET = 1900  #: characters the model is told in one turn; the client shows it a file instead of much longer text
+EVENTS_SHOWN = 2  #: events that the person's line tells in full
 LATE_S = 60.0  #: by which an occurrence of a series may start later than it was due without a word about it
 BELL = "🔔"
+EVENT_MARKS = {"suspended": "⏸", "resumed": "▶", "requeued": "↩", "limited": "⏸"}
 MARKS = {"succeeded": "✅", "cancelled": "⏹", "timed_out": "⏱"}
 ENDINGS = {
     "succeeded": "succeeded",
@@ -59,27 +61,41 @@ def for_model(notices: list[dict[str, Any]], more: int = 0) -> str:
 
 
 def for_person(notices: list[dict[str, Any]], more: int = 0) -> str:
-    """One line for the person: what ended or how far it is, and how to read more."""
+    """One line for the person: what ended, happened or how far it is, and how to read more."""
+    happened = [notice for notice in notices if _event(notice)]
+    if happened:
+        others = [notice for notice in notices if not _event(notice)]
+        facts = [f"{EVENT_MARKS[_event(notice)]} {_fact(notice)}" for notice in happened[:EVENTS_SHOWN]]
+        unsaid = len(happened) - len(facts)
+        facts += [f"and {unsaid} more"] if unsaid else []
+        facts += [for_person(others, more)] if others or more else ["sa-spool list"]
+        return " · ".join(facts)
     if len(notices) == 1 and not more:
         return _for_person(notices[0])
+    return ", ".join([*_counted(notices), *([f"{more} more reports follow"] if more else [])]) + " · sa-spool list"
+
+
+def _counted(notices: list[dict[str, Any]]) -> Iterator[str]:
+    """How many tasks have ended, how, and of how many others there is news."""
     ended: dict[str, int] = {}
     for notice in notices:
-        if "outcome" in notice:
+        if not _is_progress(notice):
             ended[notice["outcome"]] = ended.get(notice["outcome"], 0) + 1
-    counts = ", ".join(
-        [f"{MARKS.get(outcome, '❌')} {count} {outcome.replace('_', ' ')}" for outcome, count in ended.items()]
-    )
-    under_way = len(notices) - sum(ended.values())
-    tasks = "task" if sum(ended.values()) == 1 else "tasks"
-    said = [f"{sum(ended.values())} background {tasks} ended ({counts})"] if ended else []
-    said += [f"{BELL} news of {under_way} under way"] if under_way else []
-    said += [f"{more} more reports follow"] if more else []
-    return ", ".join(said) + " · sa-spool list"
+    number = sum(ended.values())
+    if ended:
+        how = [f"{MARKS.get(word, '❌')} {count} {word.replace('_', ' ')}" for word, count in ended.items()]
+        yield f"{number} background task{'s' if number != 1 else ''} ended ({', '.join(how)})"
+    if len(notices) > number:
+        yield f"{BELL} news of {len(notices) - number} under way"
+
+
+def _is_progress(notice: dict[str, Any]) -> bool:
+    return strategies.percent_of(str(notice.get("event"))) is not None
 
 
 def _for_person(notice: dict[str, Any]) -> str:
     task = notice["task"]
-    if strategies.percent_of(str(notice.get("event"))) is not None:
+    if _is_progress(notice):
         return f"{_fact(notice)} · sa-spool status {task}"
     why = f": {reason(notice.get('outcome'), notice['error'])}" if notice.get("error") else ""
     return f"{MARKS.get(str(notice.get('outcome')), '❌')} {_fact(notice)}{why} · sa-spool result {task}"
@@ -102,6 +118,12 @@ def duration(seconds: float | None) -> str:
     if whole < 3600:
         return f"{whole // 60}m {whole % 60}s"
     return f"{whole // 3600}h {whole % 3600 // 60}m"
+
+
+def remaining(seconds: float, span: Sequence[float] | None) -> str:
+    """How long it will take yet, in words: `2m 15s (1m 2s to 4m 0s)`."""
+    about = duration(seconds) or "0s"
+    return f"{about} ({duration(span[0])} to {duration(span[1])})" if span else about
 
 
 def _told(notice: dict[str, Any], share: int) -> Iterator[str]:
@@ -133,7 +155,10 @@ def _still_running(words: object) -> str:
 
 
 def _fact(notice: dict[str, Any]) -> str:
-    if strategies.percent_of(str(notice.get("event"))) is not None:
+    event = _event(notice)
+    if event:
+        return _happened(notice, event)
+    if _is_progress(notice):
         return _how_far(notice)
     took = duration(notice.get("duration_s"))
     files = notice.get("files") or 0
@@ -141,6 +166,23 @@ def _fact(notice: dict[str, Any]) -> str:
     described = quoting.neutral(quoting.line(str(notice.get("description") or ""), 80))
     ending = ENDINGS.get(str(notice.get("outcome")), "ended")
     return f"“{described}” {ending}{' after ' + took if took else ''}{changed}{_lateness(notice)}"
+
+
+def _event(notice: dict[str, Any]) -> str:
+    """Which of `notices.EVENTS` a notice tells; empty for an ending."""
+    name = str(notice.get("event") or "").partition("-")[0]
+    return name if name in notices.EVENTS else ""
+
+
+def _happened(notice: dict[str, Any], event: str) -> str:
+    """What happened to a task that has not ended, why, and what comes of it."""
+    what, then = notices.EVENTS[event]
+    described = quoting.neutral(quoting.line(str(notice.get("description") or ""), 80))
+    stood = duration(notice.get("duration_s"))
+    reason = quoting.neutral(quoting.line(str(notice.get("reason") or ""), 200))
+    said = f"“{described}” {what}"
+    said += f" after it was suspended for {stood}" if stood else ""
+    return said + (f" ({reason})" if reason else "") + (f"; {then}" if then else "")
 
 
 def _how_far(notice: dict[str, Any]) -> str:
