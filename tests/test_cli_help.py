@@ -32,6 +32,7 @@ VERBS = [
         "list",
         "logs",
         "pause",
+        "progress",
         "prune",
     ),
     *("result", "resume", "retry", "service", "status", "stop", "submit", "supervise", "wait"),
