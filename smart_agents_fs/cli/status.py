@@ -56,7 +56,8 @@ def lines(status: dict[str, Any]) -> list[str]:
         done = sum(step.get("state") == "done" for step in status["steps"])
         shown.append(f"Steps: {done} of {len(status['steps'])} done")
     if status["estimated_remaining_s"] is not None:
-        shown.append(f"Est. time remaining: {telling.duration(status['estimated_remaining_s'])}")
+        remaining = telling.remaining(status["estimated_remaining_s"], status["estimated_range_s"])
+        shown.append(f"Est. time remaining: {remaining}")
     if status["error"]:
         shown.append(f"Reason: {quoting.line(str(status['error']['message']), 500)}")
     if status["completed_at"]:

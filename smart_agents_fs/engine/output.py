@@ -40,6 +40,7 @@ class Output:
         )
         self._shown = Shown()
         self._last: Progress | None = None
+        self._highest: tuple[float | None, str | None] = (None, None)  # percent, and since when
 
     def look(self) -> bool:
         """Take in what is new; whether the agent has written anything since the last look."""
@@ -62,16 +63,21 @@ class Output:
         if progress == self._last:
             return
         self._last = progress
+        now = clock.stamp()
+        if progress.percent is not None and progress.percent != self._highest[0]:
+            self._highest = (progress.percent, now)
         record = {
             "format": 1,
             "attempt": self._attempt,
             "progress": progress.percent,
             "source": progress.source,
+            "highest": self._highest[0],
+            "percent_at": self._highest[1],
             "step": progress.step,
             "message": progress.message,
             "steps": [{"name": name, "state": state} for name, state in progress.steps],
             "agents": progress.agents,
-            "time": clock.stamp(),
+            "time": now,
         }
         try:
             runs.write_progress(self._spool, self._task_id, record)

@@ -202,6 +202,15 @@ def size_of(path: str) -> int:
         return 0
 
 
+def head(path: str, limit: int) -> bytes:
+    """The first `limit` bytes of a log; empty when it is missing."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(limit)
+    except OSError:
+        return b""
+
+
 def tail(path: str, limit: int) -> str:
     """The last `limit` bytes of a log as text; empty when it is missing."""
     try:

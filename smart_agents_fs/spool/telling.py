@@ -6,7 +6,7 @@ from smart_agents_fs.spool import clock, quoting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
 BUDGET = 1900  #: characters the model is told in one turn; the client shows it a file instead of much longer text
@@ -74,6 +74,12 @@ def duration(seconds: float | None) -> str:
     if whole < 3600:
         return f"{whole // 60}m {whole % 60}s"
     return f"{whole // 3600}h {whole % 3600 // 60}m"
+
+
+def remaining(seconds: float, span: Sequence[float] | None) -> str:
+    """How long it will take yet, in words: `2m 15s (1m 2s to 4m 0s)`."""
+    about = duration(seconds) or "0s"
+    return f"{about} ({duration(span[0])} to {duration(span[1])})" if span else about
 
 
 def _told(notice: dict[str, Any], share: int) -> Iterator[str]:
