@@ -28,6 +28,7 @@ from smart_agents_fs.engine.learning import Learning
 from smart_agents_fs.engine.reservations import kind_of
 from smart_agents_fs.spool import (
     cancelling,
+    control,
     failures,
     fields,
     ids,
@@ -133,6 +134,9 @@ def live_in(spool: Spool, home: Path) -> None:
 
     pausing.pause_task(spool, waits, via="test")
     pausing.pause(spool, "build", via="test")
+    pausing.pause_task(spool, stays, via="test")
+    control.give(spool, stays, 1, "resume", "there is room again: memory 40 % in use", time.time())
+    wait_until(lambda: control.suspended(spool, stays), "what a person paused did not stand still")
 
     told = hook(home, "user-prompt-submit", "told", prompt_id="prompt-1")
     assert f"- {good}.e1: " in told

@@ -134,7 +134,7 @@ class Supervisor:
             return 1.0
         limit = FOLLOW_S if self.running else RESCAN_S
         limit = REPORT_S if self._unreported or self._recent.behind else limit
-        limit = min(limit, self.turns.gate.next_look_s() or limit)
+        limit = min(limit, self.turns.gate.next_look_s() or limit, self.turns.restraint.next_look_s() or limit)
         starts = [*self.series.times(), *([] if (start := self.waiting.next_start()) is None else [start])]
         return max(0.05, min([limit, *[start - now for start in starts if start > now]]))
 
@@ -168,6 +168,7 @@ class Supervisor:
             machine=self.sample(),
             limits=self.turns.gate.limits,
             refusals=self.turns.gate.reasons(),
+            suspended=self.turns.restraint.reasons(),
         )
 
     def _fresh_settings(self) -> Settings:

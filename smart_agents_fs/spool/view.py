@@ -11,6 +11,7 @@ from smart_agents_fs import environment, settings
 from smart_agents_fs.errors import SmartAgentsError, SpoolUnusable, TaskNotFound
 from smart_agents_fs.spool import (
     clock,
+    control,
     dependencies,
     fields,
     ids,
@@ -63,7 +64,7 @@ def describe(
         running = jsonio.load_or_none(spool.attempt(task_id, attempt, "attempt.json")) or {}
         progress = jsonio.load_or_none(spool.run(task_id, "progress.json")) or {}
         progress = progress if progress.get("attempt") == attempt else {}  # of the attempt before
-    remaining, span, by_time = _expected(job, running, progress, known or (lambda: _durations(spool)))
+    remaining, span, by_time = expected(job, running, progress, known or (lambda: _durations(spool)))
     percent, source = how_far(progress, by_time)
     agent = job.get("agent") or ("command" if job.get("argv") else "claude")
     kind = job.get("type") or ("command" if agent == "command" else "agent_execution")
@@ -82,6 +83,7 @@ def describe(
         "estimated_remaining_s": remaining,
         "estimated_range_s": span,
         "waiting_for": waiting_for(spool, task_id, kind, job) if state == layout.PENDING else None,
+        "suspended": _suspended(spool, task_id, attempt) if state == layout.RUNNING else None,
         "attempt": attempt,
         "created_at": job.get("created_at") or clock.stamp(ids.submitted_at(task_id)),
         "started_at": result.get("started_at") or running.get("started_at"),
@@ -251,7 +253,13 @@ def _moved(spool: Spool, task_id: str, state: str) -> tuple[str, dict[str, Any]]
         return "", {}
 
 
-def _expected(
+def _suspended(spool: Spool, task_id: str, attempt: int) -> dict[str, Any] | None:
+    """Since when and why a running task stands still; None when it does not."""
+    found = control.suspended(spool, task_id, attempt)
+    return None if found is None else {"since": found.get("since"), "reason": found.get("reason")}
+
+
+def expected(
     job: dict[str, Any], running: dict[str, Any], progress: dict[str, Any], known: Callable[[], Durations]
 ) -> tuple[float | None, list[float] | None, float | None]:
     """Of a running task: the seconds that are left, their range, and how far it is by time alone; None if unknown."""
