@@ -124,4 +124,4 @@ def test_what_does_not_exist_cannot_be_listened_to(inside: Program) -> None:
         emitter.on("done", print)
     with pytest.raises(TaskNotFound):
         emitter.on_progress("task_0000000000", print)
-    assert inside
+    assert inside.spool.root

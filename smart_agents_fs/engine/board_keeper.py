@@ -118,7 +118,7 @@ class BoardKeeper:
             running.attempt = runs.current_attempt(self._spool, task_id)
             running.begun = {}
         running.times, running.read_at = times, now
-        before, running.shown = running.shown, self._as_running(task_id, running)
+        before, running.shown = running.shown, self._as_running(task_id, running, now)
         return running.shown != before
 
     def _just_ended(self, now: float) -> list[board.Entry]:
@@ -139,13 +139,15 @@ class BoardKeeper:
         attempt = runs.current_attempt(self._spool, task_id)
         return _Running(job=job, attempt=attempt, begun={}, shown=board.entry(task_id, layout.RUNNING, job))
 
-    def _as_running(self, task_id: str, running: _Running) -> board.Entry:
+    def _as_running(self, task_id: str, running: _Running, now: float) -> board.Entry:
         spool, attempt = self._spool, running.attempt
         running.begun = running.begun or jsonio.load_or_none(spool.attempt(task_id, attempt, "attempt.json")) or {}
         said = jsonio.load_or_none(spool.run(task_id, "progress.json")) or {}
         said = said if said.get("attempt") == attempt else {}
         stopped = control.suspended(spool, task_id, attempt)
-        _, span, by_time = view.expected(running.job, running.begun, said, self._known)
+        since = (stopped or {}).get("since")
+        until = clock.parse(str(since)) if clock.is_time(since) else now
+        _, span, by_time = view.expected(running.job, running.begun, said, self._known, until)
         return board.entry(
             task_id,
             layout.RUNNING,

@@ -16,6 +16,7 @@ from smart_agents_fs.spool import audit, clock, reports, runs
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from smart_agents_fs.engine.agents.base import Progress, Reader
     from smart_agents_fs.spool.layout import Spool
@@ -42,6 +43,11 @@ class Output:
         self._last: Progress | None = None
         self._highest: tuple[float | None, str | None] = (None, None)  # percent, and since when
 
+    @property
+    def progress(self) -> Progress:
+        """What the agent says of itself now."""
+        return self._reader.progress
+
     def look(self) -> bool:
         """Take in what is new; whether the agent has written anything since the last look."""
         grown = [file for file in self._files if file.has_grown()]
@@ -66,7 +72,7 @@ class Output:
         now = clock.stamp()
         if progress.percent is not None and progress.percent != self._highest[0]:
             self._highest = (progress.percent, now)
-        record = {
+        record: dict[str, Any] = {
             "format": 1,
             "attempt": self._attempt,
             "progress": progress.percent,
@@ -79,6 +85,11 @@ class Output:
             "agents": progress.agents,
             "time": now,
         }
+        if progress.answered:
+            record["answered"] = True
+        if progress.limit is not None:
+            until = clock.stamp(progress.limit.until) if progress.limit.until else None
+            record["usage_limit"] = {"until": until, "kind": progress.limit.kind, "words": progress.limit.words}
         try:
             runs.write_progress(self._spool, self._task_id, record)
             audit.append(self._path("events.jsonl"), record)

@@ -41,12 +41,14 @@ class Reports:
         limits: ResourceLimits,
         refusals: Mapping[str, str],
         suspended: Mapping[str, str],
+        allowance: Mapping[str, Any],
         tasks: Sequence[board.Entry],
     ) -> None:
         """Replace the status file; `waiting` are some of those that wait, with their reasons, `tasks` the board.
 
         `refusals` are the reasons for which tasks of a type wait, whichever they are, `suspended` those for which
-        tasks that run stand still by our order. A failure stops nothing.
+        tasks that run stand still by our order, `allowance` what keeps those of Claude waiting. A failure stops
+        nothing.
         """
         record: dict[str, Any] = {
             "format": 1,
@@ -60,6 +62,7 @@ class Reports:
             "limits": {key.removeprefix("limits."): getattr(limits, name) for name, key in SETTINGS.items()},
             "refusals": dict(refusals),
             "suspended": dict(suspended),
+            **allowance,
             "tasks": list(tasks),
         }
         if self._says_the_same(record, now):
