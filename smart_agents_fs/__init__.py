@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from smart_agents_fs.queue import BackgroundTask as BackgroundTask
     from smart_agents_fs.queue import BackgroundTaskQueue as BackgroundTaskQueue
     from smart_agents_fs.queue import NotificationConfig as NotificationConfig
+    from smart_agents_fs.queue import NotificationStrategy as NotificationStrategy
     from smart_agents_fs.queue import ProgressUpdate as ProgressUpdate
     from smart_agents_fs.queue import ResourceLimits as ResourceLimits
     from smart_agents_fs.queue import TaskResult as TaskResult
@@ -35,6 +36,7 @@ _HOMES = {
     "BackgroundTaskQueue": "queue",
     "InvalidJob": "errors",
     "NotificationConfig": "queue",
+    "NotificationStrategy": "queue",
     "ProgressUpdate": "queue",
     "Refused": "errors",
     "ResourceLimits": "queue",

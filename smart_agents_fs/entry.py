@@ -68,7 +68,7 @@ def _options(words: list[str]) -> list[str]:
 
 def _is_inner(words: list[str]) -> bool:
     """Whether this is one of our own processes, whose stderr is a log."""
-    return words[:1] in (["hook"], ["runner"]) or words[:2] == ["supervise", "--detached"]
+    return words[:1] in (["hook"], ["runner"], ["announce"]) or words[:2] == ["supervise", "--detached"]
 
 
 def _give_up_stdout() -> None:
@@ -168,6 +168,12 @@ def _hook(words: list[str]) -> int:
     return entry.run(words)
 
 
+def _announce(words: list[str]) -> int:
+    from smart_agents_fs.announce import entry
+
+    return entry.run(words)
+
+
 def _supervise(words: list[str]) -> int:
     if words[:1] != ["--detached"]:
         return _through_click(["supervise", *words])
@@ -216,6 +222,7 @@ _FAST: dict[str, Callable[[list[str]], int]] = {
     "prune": _prune,
     "doctor": _doctor,
     "hook": _hook,
+    "announce": _announce,
     "supervise": _supervise,
     "runner": _runner,
 }

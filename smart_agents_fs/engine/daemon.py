@@ -17,10 +17,9 @@ from smart_agents_fs.engine.orphans import ORPHANS
 from smart_agents_fs.engine.supervisor import Supervisor
 from smart_agents_fs.engine.watch import Watcher
 from smart_agents_fs.errors import SmartAgentsError, SpoolUnusable
-from smart_agents_fs.spool import jsonio, layout, process
+from smart_agents_fs.spool import announcing, detached, jsonio, layout, process
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.tasklock import TaskLock
-from smart_agents_fs.starter import scrubbed
 
 LITTER_S = 3600.0
 AFTER_AN_ERROR_S = 1.0
@@ -50,6 +49,7 @@ class Daemon:
             signal.signal(number, self._on_signal)
         signal.signal(signal.SIGCHLD, self._on_child)
         ORPHANS.adopt()
+        announcing.start_with(_start_announcer)
         self._begin()
         log.say(f"supervisor {os.getpid()} begins")
         try:
@@ -180,7 +180,7 @@ def start_runner(spool: Spool, task_id: str, attempt: int, lock: TaskLock) -> No
     if program is None:
         raise SpoolUnusable("the environment is gone; `sa-spool doctor` builds it again")
     command = program.command("runner", task_id, str(attempt), str(lock.fd))
-    environ = scrubbed(dict(os.environ)) | {"SA_SPOOL_DIR": spool.root}
+    environ = detached.scrubbed(dict(os.environ)) | {"SA_SPOOL_DIR": spool.root}
     os.set_inheritable(lock.fd, True)
     try:
         ORPHANS.started(os.posix_spawn(command[0], command, environ, setsid=True))
@@ -212,3 +212,10 @@ def main(words: list[str]) -> int:
     process.keep_only(fd)
     Daemon(layout.open_spool(settings_module.spool_dir())).run(starting_fd=fd)
     return 0
+
+
+def _start_announcer(command: list[str], spool: Spool, stdin: int) -> None:
+    """Start what tells a notice outside: a child of ours that is known as such, and no orphan."""
+    environ = detached.scrubbed(dict(os.environ)) | {"SA_SPOOL_DIR": spool.root}
+    actions = [(os.POSIX_SPAWN_DUP2, stdin, 0)]
+    ORPHANS.started(os.posix_spawn(command[0], command, environ, file_actions=actions, setsid=True))

@@ -28,11 +28,19 @@ PIECES = 4  #: of them in one look, so that a flood of output keeps us from noth
 class Output:
     """The output of one attempt's agent, and what it reports besides."""
 
-    def __init__(self, spool: Spool, task_id: str, attempt: int, reader: Reader) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        task_id: str,
+        attempt: int,
+        reader: Reader,
+        shown: Callable[[dict[str, Any]], None] = lambda _record: None,
+    ) -> None:
         self._spool = spool
         self._task_id = task_id
         self._attempt = attempt
         self._reader = reader
+        self._tell = shown  #: is given every record of progress that was written
         self._reports = Reports()
         self._files = (
             _File(self._path("stdout.log"), reader.feed, needed=True),
@@ -95,6 +103,7 @@ class Output:
             audit.append(self._path("events.jsonl"), record)
         except (OSError, SpoolUnusable):
             return  # a full disk must not end the work
+        self._tell(record)
 
 
 class _File:

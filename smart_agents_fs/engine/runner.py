@@ -26,11 +26,23 @@ from smart_agents_fs.engine.agents.base import (
 )
 from smart_agents_fs.engine.attempt_end import Stop, end_record, limited, stopped, with_changes
 from smart_agents_fs.engine.clocks import Clocks
+from smart_agents_fs.engine.milestones import Milestones
 from smart_agents_fs.engine.output import Output
 from smart_agents_fs.engine.suspension import Suspension
 from smart_agents_fs.engine.usage import Usage
 from smart_agents_fs.errors import SpoolUnusable
-from smart_agents_fs.spool import agents, control, ending, jsonio, layout, process, reports, runs, store
+from smart_agents_fs.spool import (
+    agents,
+    announcing,
+    control,
+    ending,
+    jsonio,
+    layout,
+    process,
+    reports,
+    runs,
+    store,
+)
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.task import Task
 from smart_agents_fs.spool.words import Outcome
@@ -104,7 +116,8 @@ class Runner:
             what = f"cannot start {launch.argv[0]}: {(error.strerror or str(error)).lower()}"
             return self._end(self._refused(AgentUnavailable("agent_missing", what)), None, launch.not_enforced)
         self._record_start(launch, durable=False, child=child)
-        output = Output(self.spool, self.task_id, self.attempt, reader)
+        told = Milestones(self.spool, self.task_id, self.job, self.settings)
+        output = Output(self.spool, self.task_id, self.attempt, reader, told.shown)
         stop = self._watch(child, output, self._clocks(agent))
         exit_code = self._collect(child)
         left = self._sweep() if stop is not None else []
@@ -307,8 +320,10 @@ def main(words: list[str]) -> int:
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _carry_on)
     spool = Spool(os.environ["SA_SPOOL_DIR"])
+    announcing.postpone()
     state = Runner(spool, task_id, attempt, settings_module.load()).run()
     log.say(f"{task_id} attempt {attempt} {state}")
+    announcing.become()
     return 0 if state != layout.RUNNING else 1
 
 
