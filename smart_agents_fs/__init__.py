@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from smart_agents_fs.errors import SpoolUnusable as SpoolUnusable
     from smart_agents_fs.errors import TaskNotFound as TaskNotFound
     from smart_agents_fs.orchestrator import AsyncOrchestrator as AsyncOrchestrator
+    from smart_agents_fs.progress_emitter import TaskProgressEmitter as TaskProgressEmitter
     from smart_agents_fs.queue import BackgroundTask as BackgroundTask
     from smart_agents_fs.queue import BackgroundTaskQueue as BackgroundTaskQueue
     from smart_agents_fs.queue import NotificationConfig as NotificationConfig
@@ -42,6 +43,7 @@ _HOMES = {
     "SmartAgentsError": "errors",
     "SpoolUnusable": "errors",
     "TaskNotFound": "errors",
+    "TaskProgressEmitter": "progress_emitter",
     "TaskResult": "queue",
     "TaskStatus": "queue",
 }

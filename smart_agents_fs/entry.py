@@ -143,6 +143,12 @@ def _resume(words: list[str]) -> int:
     return resume.run(words)
 
 
+def _progress(words: list[str]) -> int:
+    from smart_agents_fs.cli import progress
+
+    return progress.run(words)
+
+
 def _prune(words: list[str]) -> int:
     from smart_agents_fs.cli import prune
 
@@ -212,6 +218,7 @@ _FAST: dict[str, Callable[[list[str]], int]] = {
     "edit": _edit,
     "pause": _pause,
     "resume": _resume,
+    "progress": _progress,
     "prune": _prune,
     "doctor": _doctor,
     "hook": _hook,

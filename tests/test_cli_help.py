@@ -33,6 +33,7 @@ VERBS = [
         "list",
         "logs",
         "pause",
+        "progress",
         "prune",
     ),
     *("result", "resume", "retry", "service", "stats", "status", "stop", "submit", "supervise", "wait"),

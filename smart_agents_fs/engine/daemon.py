@@ -90,16 +90,29 @@ class Daemon:
             if self._hands_over() or (whole and self.supervisor.idle and left <= 0 and self._leave()):
                 return
             pause = self.supervisor.next_look_s(time.time()) if whole else AFTER_AN_ERROR_S
-            names, ended = self._wait(min(pause, max(0.05, left)) if self.supervisor.idle else pause)
+            names, ended = self._wait_and_look(min(pause, max(0.05, left)) if self.supervisor.idle else pause)
             if self._watcher.has_lost:
                 self._watch_anew()
 
-    def _wait(self, pause: float) -> tuple[set[str], set[str]]:
-        """The files in `pending/` and the ended tasks that woke us within `pause` seconds, all there are by then."""
+    def _wait_and_look(self, pause: float) -> tuple[set[str], set[str]]:
+        """The same as `_wait`; meanwhile the board follows what the running tasks say."""
+        while (look := self.supervisor.board_look_s()) is not None and look < pause:
+            woken, *found = self._wait(look)
+            if woken:
+                return found[0], found[1]
+            self.supervisor.look_at_board(time.time())
+            pause -= look
+        _, *found = self._wait(pause)
+        return found[0], found[1]
+
+    def _wait(self, pause: float) -> tuple[bool, set[str], set[str]]:
+        """Whether something woke us within `pause` seconds; the files in `pending/` and the ended tasks that did."""
         names: set[str] = set()
         ended: set[str] = set()
+        woken = False
         try:
             directory, name = self._wakes.get(timeout=pause)
+            woken = True
             while True:
                 if directory == layout.PENDING:
                     names.add(name)
@@ -107,7 +120,7 @@ class Daemon:
                     ended.add(name.removesuffix(".json"))
                 directory, name = self._wakes.get_nowait()
         except queue.Empty:
-            return names, ended
+            return woken, names, ended
 
     def _watch_anew(self) -> None:
         """Watch the directories that are there now, and list them: nothing tells what came meanwhile."""

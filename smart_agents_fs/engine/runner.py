@@ -31,7 +31,18 @@ from smart_agents_fs.engine.output import Output
 from smart_agents_fs.engine.suspension import Suspension
 from smart_agents_fs.engine.usage import Usage
 from smart_agents_fs.errors import SpoolUnusable
-from smart_agents_fs.spool import agents, announcing, control, ending, jsonio, layout, process, runs, store
+from smart_agents_fs.spool import (
+    agents,
+    announcing,
+    control,
+    ending,
+    jsonio,
+    layout,
+    process,
+    reports,
+    runs,
+    store,
+)
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.task import Task
 from smart_agents_fs.spool.words import Outcome
@@ -96,7 +107,9 @@ class Runner:
         tree.adopt_orphans()
         reader = agent.reader(self.task, cwd)
         folder = self.spool.attempt(self.task_id, self.attempt)
-        files = self._patiently(lambda: launching.streams(folder, self.spool.tmp, launch.stdin))
+        files = self._patiently(
+            lambda: launching.streams(folder, self.spool.tmp, launch.stdin, reporting=launch.reporting)
+        )
         try:
             child = self._start(launch, cwd, files)
         except OSError as error:
@@ -169,7 +182,7 @@ class Runner:
     def _patiently(self, act: Callable[[], Value]) -> Value:
         return patience.until_written(self.spool, act, what=f"{self.task_id} attempt {self.attempt}")
 
-    def _start(self, launch: Launch, cwd: str, files: tuple[int, int, int]) -> int:
+    def _start(self, launch: Launch, cwd: str, files: tuple[int, ...]) -> int:
         """Start the agent with what tells it where it is, and return its pid."""
         environ = dict(launch.env) | {
             "SA_TASK_ID": self.task_id,
@@ -179,6 +192,8 @@ class Runner:
             "SA_SESSION_ID": self.task.session_id or "",
             tree.TOKEN: self.token,
         }
+        if launch.reporting:
+            environ["SA_PROGRESS_FD"] = str(reports.DESCRIPTOR)
         if self.task.depends_on:
             environ["SA_DEPENDENCIES"] = self._offered
         return launching.start(launch.argv, environ, cwd, files)
