@@ -34,7 +34,7 @@ VERBS = [
         "pause",
         "prune",
     ),
-    *("result", "resume", "retry", "service", "status", "stop", "submit", "supervise", "wait"),
+    *("result", "resume", "retry", "service", "status", "stop", "submit", "supervise", "wait", "watch"),
 ]
 
 

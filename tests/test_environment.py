@@ -89,7 +89,7 @@ def test_the_first_call_builds_the_environment_and_then_does_its_work(real: Real
     assert steps[0] == f"sa-spool: preparing the environment of version {VERSION}, once, in {real.directory}"
     assert [step.rpartition(" (")[0] for step in steps[1:4]] == [
         f"sa-spool: making a Python {sys.version_info[0]}.{sys.version_info[1]} environment",
-        "sa-spool: installing click, cronsim, dateparser, filelock, psutil, tomlkit, tzdata, watchdog",
+        "sa-spool: installing click, cronsim, dateparser, filelock, psutil, rich, textual, tomlkit, tzdata, watchdog",
         "sa-spool: copying and compiling the program",
     ]
     assert steps[4].startswith("sa-spool: ready after ")
