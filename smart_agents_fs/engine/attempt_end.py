@@ -20,6 +20,7 @@ class Stop:
     outcome: Outcome
     kind: str
     message: str
+    requeue: int = 0  #: the order by which the task goes back into the queue; 0: it ends
 
 
 def stopped(report: Report, stop: Stop) -> Report:
