@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from conftest import REPO
 from rich.cells import cell_len
 from watch_stage import Stage
 
@@ -54,7 +55,9 @@ def drawn(look: Look, size: tuple[int, int], *, place: Place = Place(), signs: S
 
 def test_the_page_looks_like_that_of_the_mission(stage: Stage) -> None:
     made = full(stage)
-    shown = drawn(stage.looker().look(), (80, 30))
+    look = stage.looker().look()
+    first = look.running[0] | {"estimated_remaining_s": 136.0, "estimated_range_s": None}
+    shown = drawn(replace(look, running=(first, *look.running[1:])), (80, 30))
     assert shown[:3] == [
         "╔" + "═" * 78 + "╗",
         "║" + "SMART-AGENTS BACKGROUND TASKS".center(76).join("  ") + "║",
@@ -73,7 +76,7 @@ def test_the_page_looks_like_that_of_the_mission(stage: Stage) -> None:
     assert "└─ Reason: it exited 3" in text
     assert "└─ Starts: 2099-01-01" in text
     assert "Repeats ║" in text
-    assert "║ CPU 12 % of 70 % · memory 41 % of 85 % · running 2 of 5 · waiting 3" in text
+    assert "║ CPU 12/70 % · memory 41/85 % · running 2/5 · waiting 1 · scheduled 2" in text
 
 
 @pytest.mark.parametrize("signs", [Signs(), PLAIN])
@@ -164,6 +167,13 @@ def test_nothing_is_read_again_until_something_changes(stage: Stage) -> None:
     assert not noticed().supervised
 
 
+def test_the_readme_shows_the_capture_that_the_script_made() -> None:
+    capture = (REPO / "docs/watch.txt").read_text()
+    assert f"scripts/capture_watch.py -->\n```text\n{capture}```" in (REPO / "README.md").read_text()
+    assert {cell_len(line) for line in capture.splitlines()[:-1]} == {80}
+    assert capture.splitlines()[-1] == watch_page.KEYS
+
+
 def test_a_spool_that_appears_later_is_seen(spool: Spool) -> None:
     found: list[Spool] = []
     looker = Looker(lambda: found[0] if found else None, "/nowhere/at/all")
@@ -185,6 +195,7 @@ def test_a_spool_that_appears_later_is_seen(spool: Spool) -> None:
         ({"estimated_remaining_s": 100.0, "estimated_range_s": [20.5, 50]}, 0, "20–50 s remaining"),
         ({"estimated_remaining_s": 100.0, "estimated_range_s": [7300, 14000]}, 0, "2–4 h remaining"),
         ({"estimated_remaining_s": 100.0, "estimated_range_s": [130, 170]}, 0, "2–3 min remaining"),
+        ({"estimated_remaining_s": 100.0, "estimated_range_s": [3, 230]}, 0, "under 4 min remaining"),
         ({"estimated_remaining_s": 100.0, "estimated_range_s": [1, 5]}, 9, "longer than expected"),
         ({"estimated_remaining_s": 100.0, "estimated_range_s": None}, 0, "1m 40s remaining"),
     ],
@@ -196,7 +207,8 @@ def test_what_is_left_is_said_as_a_time_or_a_range(estimate: dict[str, Any], pas
 def test_a_suspended_task_says_why_and_its_estimate_stands_still(stage: Stage) -> None:
     stage.runs("Held", since_s=10, estimated_duration_s=130)
     look = stage.looker().look()
-    held = look.running[0] | {"suspended": {"since": "2026-01-01T00:00:00Z", "reason": "memory 96 % in use"}}
+    held = look.running[0] | {"estimated_remaining_s": 120.0, "estimated_range_s": None}
+    held |= {"suspended": {"since": "2026-01-01T00:00:00Z", "reason": "memory 96 % in use"}}
     words = [words for _, words in watch_words.below(held, look, look.at + 60)]
     assert words[0] == "Suspended: memory 96 % in use"
     assert words[1].startswith("Est: 2m 0s remaining")
@@ -245,6 +257,7 @@ def test_text_is_cut_and_wrapped_between_letters() -> None:
 def test_the_estimate_goes_on_between_two_looks(stage: Stage) -> None:
     stage.runs("Goes on", since_s=10, estimated_duration_s=130)
     look = stage.looker().look()
-    words = [words for _, words in watch_words.below(look.running[0], look, look.at + 60)]
+    status = look.running[0] | {"estimated_remaining_s": 120.0, "estimated_range_s": None}
+    words = [words for _, words in watch_words.below(status, look, look.at + 60)]
     assert words[-1].startswith("Est: 1m 0s remaining · 1m 10s so far")
     assert time.time() - look.at < 60

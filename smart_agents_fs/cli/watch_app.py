@@ -34,7 +34,7 @@ l                  what it has written, and what it writes
 c                  cancel it; asks first
 r                  run one that failed or was cancelled once more
 + -                the priority of one that waits
-p                  pause one that waits, and let it go on
+p                  pause one that waits or runs, and let it go on
 P                  pause the whole spool, and let it go on
 f /                show only some: words that all have to fit, such as
                      tests   state:failed   project:shop   session:0c1d   agent:claude   type:build

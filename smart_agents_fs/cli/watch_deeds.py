@@ -49,7 +49,7 @@ def prefer(spool: Spool, task_id: str, steps: int) -> str:
 
 
 def pause(spool: Spool, task_id: str) -> str:
-    """Pause a waiting task, or lift its pause."""
+    """Pause a task that waits or runs, or lift its pause."""
     if task_id in pausing.names(spool):
         return _resume(spool, task_id, task_id)
     pausing.pause_task(spool, task_id, via=VIA)

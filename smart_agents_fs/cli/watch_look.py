@@ -10,9 +10,11 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from smart_agents_fs.spool import clock, ids, jsonio, layout, pausing, recent, runs, series, store, tasklock, view
+from smart_agents_fs.spool.durations import Durations
 from smart_agents_fs.spool.layout import Spool
 
 Status = dict[str, Any]  #: a status object, with the task's `project_dir`
@@ -20,6 +22,7 @@ Status = dict[str, Any]  #: a status object, with the task's `project_dir`
 SHOWN = 40  #: tasks that wait, and as many that have ended, which are read
 SEARCHED = 200  #: the same while a filter asks for certain ones; the supervisor names no more of those that wait
 FRESH_S = 15.0  #: seconds after which everything is read again, in case two changes had the same time
+AGEING_S = 3.0  #: the same while something runs: what is expected of it changes with the time alone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +64,8 @@ class Looker:
 
     def changed(self) -> bool:
         """Whether there may be something new since the last look."""
-        overdue = not 0 <= time.monotonic() - self._looked_at < FRESH_S
+        fresh_s = AGEING_S if self._last.running else FRESH_S
+        overdue = not 0 <= time.monotonic() - self._looked_at < fresh_s
         unborn = any(status["started_at"] is None for status in self._last.running)
         return overdue or unborn or self._stamp != self._stamp_now()
 
@@ -79,7 +83,7 @@ class Looker:
             return (os.path.lexists(self._place),)
         folders = [self.spool.directory(name) for name in (*layout.STATES, "pauses")]
         paths = [self.spool.supervisor("status.json"), *folders]
-        paths += [self.spool.run(task_id) for task_id in self._running]  # progress is replaced in there
+        paths += [self.spool.run(task_id) for task_id in self._running]  # progress, suspensions: replaced in there
         held = [tasklock.is_held(self.spool.supervisor(name)) for name in ("lock", "starting")]
         return (self.count, *held, *map(_changed_at, paths))
 
@@ -135,11 +139,12 @@ class Looker:
     def _read(self, state: str, task_ids: Sequence[str]) -> list[Status]:
         """The status objects of those that still are in `state`; who has moved on is seen at the next look."""
         assert self.spool is not None
-        found = []
+        spool, found = self.spool, []
+        known = cache(lambda: Durations.read(spool))
         for task_id in task_ids:
             job = jsonio.load_or_none(self.spool.job(state, task_id))
             if job is not None:
-                status = view.describe(self.spool, task_id, state, job)
+                status = view.describe(self.spool, task_id, state, job, known)
                 found.append(status | {"project_dir": job.get("project_dir"), "not_before": job.get("not_before")})
         return found
 

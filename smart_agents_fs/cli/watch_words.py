@@ -126,9 +126,9 @@ def machine(look: Look, *, keys: bool = False) -> str:
     parts = ["paused: " + ", ".join(look.paused)] if look.paused else []
     parts.append(f"CPU {_of(load.get('cpu_percent'), limits.get('cpu_percent'))}")
     parts.append(f"memory {_of(load.get('memory_percent'), limits.get('memory_percent'))}")
-    parts.append(f"running {len(look.running)} of {limits.get('max_tasks', '?')}")
-    if look.waiting_count:
-        parts.append(f"waiting {look.waiting_count:,}")
+    parts.append(f"running {len(look.running)}/{limits.get('max_tasks', '?')}")
+    for name, count in (("waiting", look.waiting_count - len(look.scheduled)), ("scheduled", len(look.scheduled))):
+        parts += [f"{name} {count:,}"] if count > 0 else []
     return " · ".join(parts)
 
 
@@ -184,12 +184,14 @@ def _seconds_between(begin: Any, end: Any) -> float | None:
 
 
 def _of(value: Any, limit: Any) -> str:
-    shown = f"{value:.0f} %" if isinstance(value, (int, float)) else "unknown"
-    return f"{shown} of {limit} %" if limit is not None else shown
+    shown = f"{value:.0f}" if isinstance(value, (int, float)) else "?"
+    return f"{shown}/{limit} %" if limit is not None else f"{shown} %"
 
 
 def _span(low: float, high: float) -> str:
     """A range of seconds in one unit: `20–50 s`, `1–3 min`, `2–4 h`."""
     unit, size = ("s", 1.0) if high < 90 else ("min", 60.0) if high < _LONG_WAY else ("h", 3600.0)
     ends = [int(low / size), max(1, -int(-high // size))]
+    if not ends[0]:
+        return f"under {ends[1]} {unit}"
     return f"{ends[0]}–{ends[1]} {unit}" if ends[0] != ends[1] else f"{ends[1]} {unit}"
