@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from source_tree import BASE_PYTHON, REPO, VERSION, call, plant, told
+from source_tree import BASE_PYTHON, REPO, VERSION, call, need_nothing, plant, told
 
 from smart_agents_fs import environment, environment_packages
 
@@ -402,12 +402,7 @@ def test_without_a_network_it_says_so_in_one_line_and_the_next_call_tries_again(
     assert not list(environment_of(env).glob("venv*")), "half an environment is left"
 
     (source / "requirements.lock").write_text("# nothing\n")
-    packages = source / "smart_agents_fs/environment_packages.py"
-    packages.write_text(
-        packages.read_text().replace(
-            '("click", "cronsim", "dateparser", "filelock", "psutil", "tomlkit", "tzdata", "watchdog")', '("json",)'
-        )
-    )
+    need_nothing(source / "smart_agents_fs")
     told(call([source / "bin/sa-spool", "list"], env))
     assert environment.failure() is None
 

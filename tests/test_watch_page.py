@@ -251,6 +251,7 @@ def test_text_is_cut_and_wrapped_between_letters() -> None:
     assert fit("重構層", 4) == "重 …"
     assert fit("ab", 4) == "ab  "
     assert list(wrap("重構層ab", 3)) == ["重", "構", "層a", "b"]
+    assert list(wrap("abcdefg", 3)) == ["abc", "def", "g"]
     assert list(wrap("", 3)) == [""]
 
 

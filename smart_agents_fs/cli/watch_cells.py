@@ -66,6 +66,9 @@ def fit_line(line: Line, cells: int, look: str = "") -> Line:
 
 def wrap(text: str, cells: int) -> Iterator[str]:
     """One line of text as rows of at most `cells` cells, cut wherever they are full."""
+    if text.isascii():  # most of a log, and a hundred times faster
+        yield from (text[at : at + cells] for at in range(0, len(text) or 1, cells))
+        return
     row: list[str] = []
     taken = 0
     for letter in text:

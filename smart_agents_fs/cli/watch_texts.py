@@ -14,7 +14,7 @@ from smart_agents_fs.errors import SmartAgentsError
 from smart_agents_fs.spool import jsonio, layout, quoting, runs, store, view
 from smart_agents_fs.spool.layout import Spool
 
-LOG = 256 * 1024  #: bytes of a log's end that are shown
+LOG = 128 * 1024  #: bytes of a log's end that are shown
 _STEPS = {"done": "✅", "doing": "⏳", "todo": "⏸"}
 _SHOWN = (
     ("agent", "Agent"),
