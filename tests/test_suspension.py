@@ -183,7 +183,8 @@ def test_the_least_important_task_stands_still_with_all_its_processes_and_comple
     said = capfd.readouterr().err
     for words in (f"ordered: suspend {low} (memory 96 %", f"{low} attempt 1 suspended: memory 96 %", "goes on after"):
         assert words in said
-    assert acts_on(spool, low) == ["order_suspend", "suspended", "order_resume", "resumed"]
+    acts = acts_on(spool, low)  # of an order and what comes of it the two who do them are not kept in step
+    assert [set(acts[:2]), set(acts[2:])] == [{"order_suspend", "suspended"}, {"order_resume", "resumed"}]
 
 
 def test_the_clocks_of_a_task_stand_still_with_it(machine: Machine) -> None:
@@ -273,7 +274,7 @@ def test_only_what_was_put_back_goes_on_with_its_conversation(spool: Spool) -> N
     os.makedirs(spool.attempt(task, 1))
     jsonio.replace(spool.attempt(task, 1, "attempt.json"), '{"agent_session": "s-1"}', spool.tmp, durable=False)
     runs.put_back(spool, task, 1, 0.0)
-    for end, told in (('{"outcome": "failed"}', {}), ('{"requeued": 4}', {"resume": "s-1"})):
+    for end, told in (('{"outcome": "failed"}', {}), ('{"requeued": 4}', {"resume": "s-1", "spent_usd": 0.0})):
         jsonio.replace(spool.attempt(task, 1, "end.json"), end, spool.tmp, durable=False)
         assert resuming.of_attempt(spool, task) == told
     runs.forgive(spool, task, 1, 0.0)
