@@ -22,6 +22,7 @@ PROMISED = {
     "memory": ("", 6),
     "latency": ("→", 8),
     "looking": ("tasks", 4),
+    "watching": ("watch", 3),
     "depth": ("", 2),
     "waking": ("monitor", 6),
 }

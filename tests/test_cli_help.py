@@ -36,7 +36,7 @@ VERBS = [
         "progress",
         "prune",
     ),
-    *("result", "resume", "retry", "service", "stats", "status", "stop", "submit", "supervise", "wait"),
+    *("result", "resume", "retry", "service", "stats", "status", "stop", "submit", "supervise", "wait", "watch"),
 ]
 
 
