@@ -51,6 +51,20 @@ def test_a_type_that_may_not_start_is_passed_over() -> None:
     assert queue.first({TaskType.BUILD}, NOON) is None
 
 
+def test_once_one_of_a_type_is_refused_no_other_of_that_type_is_asked() -> None:
+    queue = a_queue(a_task(1, kind=TaskType.BUILD), a_task(2), a_task(3, kind=TaskType.BUILD), a_task(4))
+    asked, started = [], []
+
+    def refusal(item: Waiting, _now: float) -> str:
+        asked.append(item.id[-1])
+        return "no room" if item.type is TaskType.BUILD else ""
+
+    for item in queue.in_turn(KINDS, NOON, refusal):
+        queue.drop(item.id)
+        started.append(item.id[-1])
+    assert (asked, started) == (["1", "2", "4"], ["2", "4"])
+
+
 def test_a_task_waits_for_its_start_and_no_longer() -> None:
     queue = a_queue(a_task(1, at=NOON + 60), a_task(2, at=NOON + 30))
     assert queue.next_start() == NOON + 30

@@ -30,6 +30,7 @@ class Gate:
     sample: Callable[[], Snapshot]
     limits: ResourceLimits = field(default_factory=ResourceLimits)
     refusals: dict[TaskType, Admission] = field(default_factory=dict)  #: of this round
+    reservations: Reservations | None = None  #: None: those of the spool
     _reservations: Reservations = field(init=False)
     _running: dict[str, Demand] | None = None  #: what runs in this round, once a task has asked
     _snapshot: Snapshot = UNKNOWN
@@ -39,7 +40,7 @@ class Gate:
     _first: str = ""  #: the task that nothing may overtake any more
 
     def __post_init__(self) -> None:
-        self._reservations = Reservations(self.spool)
+        self._reservations = self.reservations or Reservations.of(self.spool)
 
     def begin(self, settings: Settings) -> None:
         """Begin a round under these settings."""

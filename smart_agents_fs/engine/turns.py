@@ -101,11 +101,8 @@ class Turns:
         not_paused = frozenset(may)
         counted = self._loans.counted(self.running, None)
         may -= self.gate.close(may & self.waiting.ready_types, [self.running[task] for task in counted])
-        while (item := self.waiting.first(may, now)) is not None:
-            if self._refusal(item, now):
-                may.discard(item.type)
-            else:
-                self._try(item, now)
+        for item in self.waiting.in_turn(may, now, self._refusal):
+            self._try(item, now)
         # What may use a place that its parent lends does not wait behind others that may not.
         for item in self.waiting.ready_children(self._loans.lenders):
             if item.type in not_paused and not self._refusal(item, now):
