@@ -214,6 +214,15 @@ def test_what_it_uses_itself_comes_off(spool: Spool) -> None:
     assert seen == {1: 700, 2: 0, 3: 1000, 4: 1000, 5: 1000, 6: 700}
 
 
+def test_once_its_time_is_over_nobody_looks_what_it_uses_itself(spool: Spool) -> None:
+    known, task = a_started_task(spool)
+    Path(spool.run(task, "usage.json")).write_text('{"memory_mb": 300}')
+    assert running(spool, known, task, NOON + 10).memory_mb == 700
+    looked = known._started[task].looked
+    assert running(spool, known, task, NOON + 20).memory_mb == 0
+    assert known._started[task].looked == looked
+
+
 def test_a_task_that_ran_before_this_supervisor_counts_as_just_started(spool: Spool) -> None:
     known, task = a_started_task(spool)
     known._history.save(NOON)

@@ -35,7 +35,7 @@ class Gate:
     _running: dict[str, Demand] | None = None  #: what runs in this round, once a task has asked
     _snapshot: Snapshot = UNKNOWN
     _settings: Settings | None = None
-    _past: Collection[Cause] = ()  #: the measures past their limit, at the latest look
+    _past: Mapping[Cause, str] = field(default_factory=dict)  #: the measures past their limit, at the latest look
     _since: dict[str, float] = field(default_factory=dict)  #: tasks without room → since when
     _first: str = ""  #: the task that nothing may overtake any more
 
@@ -55,13 +55,13 @@ class Gate:
             self._snapshot = self.sample()
             demands = self._reservations.running(running, self._snapshot, self.limits, now)
             self._running = dict(zip(running, demands, strict=True))
-            self._past = admission.past_limits(self._snapshot, self.limits, self._past).keys()
+            self._past = admission.past_limits(self._snapshot, self.limits, self._past)
         if self._first:
             told = f"its turn: nothing overtakes {self._first} any more, which waits for room"
             return self._refused(item, Admission(admitted=False, reason=told, cause=Cause.ROOM))
         wanted = self._reservations.wanted(item.kind, item.type, self._snapshot)
         beside = [demand for task_id, demand in self._running.items() if task_id in counted]
-        said = admission.admits(wanted, self._snapshot, beside, self.limits, self._past)
+        said = admission.decide(wanted, self._snapshot, beside, self.limits, self._past)
         if said.admitted:
             return ""
         if said.cause is Cause.ROOM and now - self._since.setdefault(item.id, now) >= OVERTAKEN_S:
@@ -71,8 +71,9 @@ class Gate:
     def close(self, kinds: Collection[TaskType], counted: Sequence[TaskType]) -> set[TaskType]:
         """Those of `kinds` for which there is no free place beside tasks of the types `counted`: none need ask."""
         closed = set()
+        beside = [Demand(type=other) for other in counted]
         for kind in kinds:
-            said = admission.place(Demand(type=kind), [Demand(type=other) for other in counted], self.limits)
+            said = admission.place(Demand(type=kind), beside, self.limits)
             if said is not None:
                 self.refusals[kind] = said
                 closed.add(kind)
@@ -88,7 +89,7 @@ class Gate:
     def end(self, running: Collection[str], waiting: Container[str], now: float) -> None:
         """End the round: learn what those used that run no more."""
         if self._running is None:
-            self._past = ()  # nobody asked, so nobody was refused
+            self._past = {}  # nobody asked, so nobody was refused
         for task_id in [task_id for task_id in self._since if task_id not in waiting]:
             del self._since[task_id]
         self._reservations.follow(running, now)

@@ -99,9 +99,11 @@ class Reservations:
         task = self._started[task_id]
         task.since = min(task.since, now)  # the clock may have been set back
         age = now - task.since
-        if age > 0 and not 0 <= now - task.looked < LOOK_S:
-            self._look(task, task_id, now)
         left = _left(age, limits.reservation_s)
+        if (left > 0 or task.agents) and age > 0 and not 0 <= now - task.looked < LOOK_S:
+            self._look(task, task_id, now)
+        if left <= 0:  # all that it uses shows in what is measured
+            return Demand(type=task_type, agents=task.agents)
         not_in_mean = max(0.0, 1.0 - age / limits.cpu_window_s)
         return Demand(
             type=task_type,
