@@ -1,6 +1,6 @@
 # Every recipe longer than a line is a script in scripts/, which can be run by itself.
 
-.PHONY: help demo test torture crowds lint install bench lock clean
+.PHONY: help demo test torture crowds lint install bench simulate success lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +25,12 @@ install: ## put sa-spool on your PATH and the plugin into Claude Code
 
 bench: ## measure, as ratios in one run
 	@scripts/dev-env && .venv/bin/python benchmarks/run.py
+
+simulate: ## the real scheduler over a simulated machine, beside other policies, in a minute
+	@scripts/dev-env && .venv/bin/python -m benchmarks.simulator
+
+success: ## the mission's success metrics from a real run, in a few minutes, and the simulator beside it
+	@scripts/dev-env && .venv/bin/python benchmarks/success.py
 
 lock: ## pin the newest versions of all packages
 	@scripts/lock

@@ -107,9 +107,16 @@ class Usage:
 class Machine:
     """The machine. The caller moves its clock by `advance`, never past `next_change`."""
 
-    def __init__(self, processors: int, memory_mb: int, other: Iterator[Level] | None = None) -> None:
+    def __init__(
+        self,
+        processors: float,
+        memory_mb: int,
+        other: Iterator[Level] | None = None,
+        window_s: float = CPU_WINDOW_S,
+    ) -> None:
         self.processors = processors
         self.memory_mb = memory_mb
+        self.window_s = window_s
         self.now = 0.0
         self.usage = Usage()
         self.changed = 0.0  #: when anything last began to want something else
@@ -123,7 +130,7 @@ class Machine:
         self._fair, self._pace = math.inf, 1.0  # thousandths for each thread, and the speed that memory leaves
         self._rate = 0.0  # processors at work
         self._busy_s = 0.0
-        self._mark, self._mark_busy_s, self._most_held = CPU_WINDOW_S, 0.0, self._held
+        self._mark, self._mark_busy_s, self._most_held = self.window_s, 0.0, self._held
         self._ran = False
         self._mean, self._taken, self._looked = Mean(), -math.inf, False
         self._snapshot = self._measure()
@@ -190,7 +197,7 @@ class Machine:
         return self._snapshot
 
     def _measure(self) -> Snapshot:
-        busy = self._mean.over(CPU_WINDOW_S)
+        busy = self._mean.over(self.window_s)
         return Snapshot(
             cpu_percent=round(min(100.0, 100 * busy / self.processors), 1) if busy is not None else None,
             memory_percent=round(min(100.0, 100 * self._held / self.memory_mb), 1),
@@ -203,11 +210,11 @@ class Machine:
         while self._mark <= to:
             busy_s = self._busy_s + self._rate * (self._mark - self.now)
             if self._ran:
-                cpu = 100 * (busy_s - self._mark_busy_s) / CPU_WINDOW_S / self.processors
+                cpu = 100 * (busy_s - self._mark_busy_s) / self.window_s / self.processors
                 self.usage.add(cpu, 100 * self._most_held / self.memory_mb)
             self._ran = bool(self._jobs)
             self._mark_busy_s, self._most_held = busy_s, self._held
-            self._mark += CPU_WINDOW_S
+            self._mark += self.window_s
         passed = to - self.now
         if self._jobs:
             self.usage.busy_s += passed
@@ -252,7 +259,7 @@ class Machine:
     def _share(self, changed: _Job | None = None) -> None:
         """Share the machine anew, after `changed` alone has changed, or anything."""
         self.changed = self.now
-        capacity = 1000 * self.processors
+        capacity = round(1000 * self.processors)
         percent = 100 * self._held / self.memory_mb
         past = (percent - THRASHING_PERCENT) / (100.0 - THRASHING_PERCENT)
         pace = 1.0 if past <= 0 else max(SLOWEST, 1.0 - (1.0 - SLOWEST) * past)

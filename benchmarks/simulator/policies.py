@@ -95,13 +95,13 @@ class Ours:
 
     blocks = False
 
-    def __init__(self, machine: Machine, values: Mapping[str, Any]) -> None:
+    def __init__(self, machine: Machine, values: Mapping[str, Any], history: History | None = None) -> None:
         self._settings = Settings("", dict(values), {})
         self._queue = Queue(self._settings["task.priority"], self._settings["task.ageing_s"])
         self._machine, self._told = machine, _Told(machine)
         limits = ResourceLimits.in_force(self._settings)
         self._settled_s = max(limits.reservation_s, limits.cpu_window_s) + 2 * SAMPLE_S
-        reservations = Reservations(self._told, History())
+        reservations = Reservations(self._told, history or History())
         self._gate = Gate(Spool(NOWHERE), machine.sample, reservations=reservations)
         self._running: dict[str, TaskType] = {}
 
@@ -165,16 +165,16 @@ POLICIES = {
 }
 
 
-def make(name: str, machine: Machine, values: Mapping[str, Any]) -> Policy:
-    """The policy `name`; `values` are settings that ours obeys."""
+def make(name: str, machine: Machine, values: Mapping[str, Any], history: History | None = None) -> Policy:
+    """The policy `name`; `values` are settings that ours obeys, `history` what it knows from before."""
     if name == "ours":
-        return Ours(machine, values)
+        return Ours(machine, values, history)
     if name == "unreserved":
-        return Ours(machine, {**values, "limits.reservation_s": 0})
+        return Ours(machine, {**values, "limits.reservation_s": 0}, history)
     if name == "pool-3":
         return Pool(3)
     if name == "pool-cores":
-        return Pool(machine.processors)
+        return Pool(max(1, round(machine.processors)))
     return AtOnce(blocks=name == "blocking")
 
 
