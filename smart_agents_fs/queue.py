@@ -25,6 +25,7 @@ from smart_agents_fs.errors import InvalidJob, SmartAgentsError, TaskNotFound
 from smart_agents_fs.queue_stream import ProgressStream
 from smart_agents_fs.queue_types import (
     BackgroundTask,
+    FileChange,
     NotificationConfig,
     ProgressUpdate,
     TaskArtifacts,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BackgroundTask",
     "BackgroundTaskQueue",
+    "FileChange",
     "NotificationConfig",
     "ProgressStream",
     "ProgressUpdate",
@@ -206,6 +208,7 @@ def _status(found: dict[str, Any], result: dict[str, Any] | None) -> TaskStatus:
         progress=found["progress"],
         current_step=found["current_step"],
         estimated_time_remaining=found["estimated_remaining_s"],
+        estimated_range=None if found["estimated_range_s"] is None else tuple(found["estimated_range_s"]),
         result=None if result is None else _result(result),
         error=_error(found["error"]),
         outcome=None if found["outcome"] is None else Outcome(found["outcome"]),
@@ -241,7 +244,11 @@ def _result(found: dict[str, Any]) -> TaskResult:
             cost_usd=metrics["cost_usd"] or 0.0,
             num_turns=metrics["num_turns"] or 0,
         ),
-        artifacts=TaskArtifacts(files=tuple(artifacts.get("files") or ()), changes=artifacts.get("changes") or 0),
+        artifacts=TaskArtifacts(
+            files=tuple(artifacts.get("files") or ()),
+            changes=artifacts.get("changes") or 0,
+            stat=tuple(FileChange(**change) for change in artifacts.get("stat") or ()),
+        ),
     )
 
 

@@ -111,11 +111,21 @@ class TaskMetrics:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class FileChange:
+    """What became of one file while a task ran, in lines; None of a binary file."""
+
+    path: str
+    added: int | None
+    removed: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TaskArtifacts:
     """Files created or modified, relative to the task's directory where they are below it."""
 
     files: tuple[str, ...] = ()
-    changes: int = 0
+    changes: int = 0  #: edits that the agent made to them
+    stat: tuple[FileChange, ...] = ()  #: what changed in its git work tree, whoever changed it; empty when unknown
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,7 +149,8 @@ class TaskStatus:
     state: State
     progress: float | None = None  #: None when its agent says nothing of it
     current_step: str | None = None
-    estimated_time_remaining: float | None = None
+    estimated_time_remaining: float | None = None  #: seconds, the middle of what is to be expected
+    estimated_range: tuple[float, float] | None = None  #: seconds between which 80 of 100 such tasks end
     result: TaskResult | None = None
     error: TaskError | None = None
     outcome: Outcome | None = None

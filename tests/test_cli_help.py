@@ -21,6 +21,7 @@ DOCS: dict[str, Any] = runpy.run_path(str(REPO / "scripts" / "generate_cli_docs.
 COMMANDS: list[tuple[str, click.Command]] = list(DOCS["commands"](group, "sa-spool"))
 VERBS = [
     *(
+        "attach",
         "cancel",
         "completion",
         "config",
@@ -34,7 +35,7 @@ VERBS = [
         "pause",
         "prune",
     ),
-    *("result", "resume", "retry", "service", "status", "stop", "submit", "supervise", "wait"),
+    *("result", "resume", "retry", "service", "stats", "status", "stop", "submit", "supervise", "wait"),
 ]
 
 

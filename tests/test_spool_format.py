@@ -24,9 +24,13 @@ from waiting import wait_until
 
 from smart_agents_fs import settings, starter
 from smart_agents_fs.engine.history import History
+from smart_agents_fs.engine.learning import Learning
 from smart_agents_fs.engine.reservations import kind_of
+from smart_agents_fs.engine.usage_limit import UsageLimits
 from smart_agents_fs.spool import (
     cancelling,
+    clock,
+    control,
     failures,
     fields,
     ids,
@@ -41,6 +45,7 @@ from smart_agents_fs.spool import (
     store,
     submission,
     tasklock,
+    usage_limits,
     view,
     words,
 )
@@ -67,7 +72,8 @@ def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spool]:
         patch.setenv("SA_SPOOL_DIR", str(home / "spool"))
         patch.setenv("SA_CONFIG", str(home / "config.toml"))
         patch.setenv("SA_MACHINE", str(TESTS / "idle_machine.json"))
-        (home / "config.toml").write_text(f"[task]\ngrace_s = 1\n[claude]\nprogram = '{write_client(home)}'\n")
+        settings_file = f"[task]\ngrace_s = 1\n[claude]\nprogram = '{write_client(home)}'\n[budget]\nday_usd = 50\n"
+        (home / "config.toml").write_text(settings_file)
         spool = layout.open_spool(str(home / "spool"))
         try:
             live_in(spool, home)
@@ -102,7 +108,9 @@ def live_in(spool: Spool, home: Path) -> None:
     stopped = submit(spool, argv=["sleep", "600"], limits={"memory_mb": 100})
     never = submit(spool, argv=["true"], not_before="2199-01-01T00:00:00Z")
     waits = submit(spool, argv=["true"], not_before="2199-01-01T00:00:00Z", env=["HOME"], priority=10)
-    submit(spool, prompt="do it", agent="claude", model="small", idempotency_key="one", session_id="cleared")
+    subprocess.run(["git", "init", "-q", home / "shop"], check=True)
+    asked = {"idempotency_key": "one", "session_id": "cleared", "cwd": str(home / "shop")}
+    submit(spool, prompt="do it", agent="claude", model="small", **asked)
     drop(spool, "by hand.json", '{"argv": ["true"], "note": "a field of the user\'s own", "priority": null}')
     drop(spool, "broken.json", "{")
     here = [sys.executable, "-m", "smart_agents_fs"]
@@ -132,6 +140,9 @@ def live_in(spool: Spool, home: Path) -> None:
 
     pausing.pause_task(spool, waits, via="test")
     pausing.pause(spool, "build", via="test")
+    pausing.pause_task(spool, stays, via="test")
+    control.give(spool, stays, 1, "resume", "there is room again: memory 40 % in use", time.time())
+    wait_until(lambda: control.suspended(spool, stays), "what a person paused did not stand still")
 
     told = hook(home, "user-prompt-submit", "told", prompt_id="prompt-1")
     assert f"- {good}.e1: " in told
@@ -146,12 +157,26 @@ def live_in(spool: Spool, home: Path) -> None:
 
 
 def learn(spool: Spool) -> None:
-    """Let the supervisor's memory of what tasks use have something in it."""
+    """Let the supervisor's memory of what tasks use, and how long they take, have something in it."""
     known = History(spool)
     usage = {"memory_peak_mb": 120.5, "cpu_s": 3.5, "processes_peak": 4}
     end = {"outcome": "succeeded", "metrics": {"duration_s": 7.0}, "usage": usage}
     known.learn(kind_of("command", TaskType.BUILD, "/home/ada/shop", ["make", "-j4", "all"]), end)
     known.save(time.time())
+    met = {
+        "account": usage_limits.account(),
+        "at": clock.stamp(),
+        "until": None,
+        "kind": "five_hour",
+        "words": "full",
+    }
+    UsageLimits(spool).hear(met, time.time())
+    usage_limits.lift(spool, via="test")
+    learning = Learning(spool)
+    for now in (1_800_000_000.0, 1_800_000_001.0):
+        job = {"argv": ["make"], "estimated_duration_s": 5.5}
+        learning.learn(job, 7.0, [(20.0, 0.15), (90.0, 0.97)], now)
+    learning.save(now)
 
 
 def hook(home: Path, event: str, session: str, *, SA_CONFIG: str = "", **said: str) -> str:  # noqa: N803
@@ -178,7 +203,7 @@ def submit(spool: Spool, **asked: object) -> str:
 def write_client(home: Path) -> Path:
     """A stand-in for the client: it says what the real one once said."""
     program = home / "claude"
-    program.write_text(f"#!/bin/sh\ncat >/dev/null\nexec cat '{TESTS}/streams/2.1.330-work.jsonl'\n")
+    program.write_text(f"#!/bin/sh\ncat >made.txt\nexec cat '{TESTS}/streams/2.1.330-work.jsonl'\n")
     program.chmod(0o755)
     return program
 
@@ -349,7 +374,6 @@ def test_every_task_of_a_format_1_spool_is_listed_newest_first(old: Spool) -> No
                 "priority": 5,
                 "progress": 40,
                 "current_step": "[ 8/20] checkout",
-                "estimated_remaining_s": 0.0,
                 "attempt": 1,
                 "started_at": "2026-01-05T09:02:00.090Z",
                 "completed_at": None,

@@ -10,12 +10,13 @@ import contextlib
 import errno
 import os
 import signal
+import sys
 import time
 
 from smart_agents_fs.engine import sweep, tree
 from smart_agents_fs.engine.signals import Signals
 from smart_agents_fs.errors import SpoolUnusable
-from smart_agents_fs.spool import ending, jsonio, process, runs
+from smart_agents_fs.spool import control, ending, jsonio, process, runs
 from smart_agents_fs.spool.layout import Spool
 
 TYPE_CHECKING = False
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from smart_agents_fs.engine.suspension import Suspension
     from smart_agents_fs.settings import Settings
 
 LOOK_S = 0.2  #: between two looks at `cancel`
@@ -41,6 +43,8 @@ class Command:
         self.started = time.time()
         self.begun = time.monotonic()
         self.stopped: tuple[str, str, str] | None = None  #: outcome, kind and words, where it was we who ended it
+        self.suspension: Suspension | None = None  #: there once it has run for a moment
+        self.quiet = False
         self._child = 0
         self._attempt = runs.current_attempt(spool, task_id)
 
@@ -68,6 +72,8 @@ class Command:
             came = signals.wait(LOOK_S)
             if came is not None and came.is_ours:
                 os.kill(child, came.number)  # not collected yet, so it is this one
+            if came is not None and self.suspension is not None:
+                self.suspension.let_go()  # it is to hear that, whatever it stands still for
             now = time.monotonic()
             if self.stopped is None and now - looked >= LOOK_S / 2:
                 looked = now
@@ -96,6 +102,9 @@ class Command:
         end = end_record(report, self._attempt, self.token, code, self.started, time.time())
         end["metrics"]["duration_s"] = round(time.monotonic() - self.begun, 3)  # the clock may have been set
         end |= {"not_enforced": [], "left_processes": []}
+        if self.suspension is not None and (stood := self.suspension.stood_s(time.monotonic())):
+            end["suspended_s"] = round(stood, 3)
+        control.note_resumed(self.spool, self.task_id)
         durable = self.settings["durability"] == "full"
         end = ending.record_end(self.spool, self.task_id, self._attempt, end, durable=durable)
         ending.finish(self.spool, self.task_id, self.job, end, self.settings)
@@ -126,9 +135,26 @@ class Command:
         request = runs.cancel_requested(self.spool, self.task_id)
         if request is not None:
             return "cancelled", "cancelled", ending.cancel_message(request)
-        if limit and now - self.begun >= limit:
+        if self.suspension is None:
+            self.suspension = self._may_be_suspended()
+        self.suspension.look(now)
+        if limit and self.suspension.own_time(now) - self.begun >= limit:
             return "timed_out", "timeout", f"it ran longer than its limit of {limit:g} s; `--timeout` gives it more"
         return None
+
+    def _may_be_suspended(self) -> Suspension:
+        from smart_agents_fs.engine.suspension import Suspension  # short commands need none of it
+
+        ticks = process.start_ticks(self._child)
+
+        def find() -> dict[int, int]:
+            return ({self._child: ticks} if ticks is not None else {}) | tree.below([self._child])
+
+        return Suspension(self.spool, self.task_id, self._attempt, self.job, find, self._say)
+
+    def _say(self, words: str) -> None:
+        if not self.quiet:
+            print(f"sa-spool: {words}", file=sys.stderr, flush=True)
 
     def _terminate(self, child: int) -> None:
         """Ask the command and all below it to end, wait for their grace, and kill what is left."""
@@ -137,6 +163,8 @@ class Command:
         for number in (signal.SIGTERM, signal.SIGCONT):  # a stopped process would not hear the first one
             for pid, started in ({child: ticks} | below).items():
                 tree.send(pid, started, number)
+        if self.suspension is not None:
+            self.suspension.let_go()
         if not tree.wait_for_exit(child, self.settings["task.grace_s"]):
             os.kill(child, signal.SIGKILL)
         sweep.end_marked(self.token, [])

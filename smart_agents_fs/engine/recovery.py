@@ -9,16 +9,17 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 from typing import Any
 
-from smart_agents_fs.engine import sweep, tree
+from smart_agents_fs.engine import changes, git, sweep, tree
 from smart_agents_fs.engine.agents import agent_for
 from smart_agents_fs.engine.agents.base import Report
 from smart_agents_fs.engine.attempt_end import end_record
 from smart_agents_fs.engine.orphans import ORPHANS
 from smart_agents_fs.errors import SmartAgentsError, SpoolUnusable
 from smart_agents_fs.settings import Settings
-from smart_agents_fs.spool import audit, clock, ending, jsonio, layout, process, runs, store, tasklock
+from smart_agents_fs.spool import audit, clock, control, ending, jsonio, layout, process, runs, store, tasklock
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.task import Task
 from smart_agents_fs.spool.words import Outcome
@@ -41,8 +42,11 @@ def recover(spool: Spool, task_id: str, settings: Settings) -> str:
     _wait_for_its_death(task_id, started.get("runner"))
     # Also with an end record: its runner may have died between that and its own sweep.
     left = _sweep(spool, task_id, attempt, started)
+    with suppress(OSError):
+        git.forget(spool.attempt(task_id, attempt, changes.FOLDER))
     if end is None:
         end = _end_lost(spool, task_id, job, attempt, started, left, settings)
+    control.note_resumed(spool, task_id)
     end = sweep.noted(end, left)
     audit.note(spool, "recover", task_id, attempt=attempt, outcome=end["outcome"])
     return ending.finish(spool, task_id, job, end, settings)

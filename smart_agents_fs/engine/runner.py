@@ -14,7 +14,7 @@ import signal
 import time
 
 from smart_agents_fs import settings as settings_module
-from smart_agents_fs.engine import launching, log, patience, spared, sweep, tree
+from smart_agents_fs.engine import launching, log, patience, resuming, spared, sweep, tree
 from smart_agents_fs.engine.agents import agent_for
 from smart_agents_fs.engine.agents.base import (
     Agent,
@@ -24,12 +24,13 @@ from smart_agents_fs.engine.agents.base import (
     Reader,
     Report,
 )
-from smart_agents_fs.engine.attempt_end import Stop, end_record, stopped
+from smart_agents_fs.engine.attempt_end import Stop, end_record, limited, stopped, with_changes
 from smart_agents_fs.engine.clocks import Clocks
 from smart_agents_fs.engine.output import Output
+from smart_agents_fs.engine.suspension import Suspension
 from smart_agents_fs.engine.usage import Usage
 from smart_agents_fs.errors import SpoolUnusable
-from smart_agents_fs.spool import ending, jsonio, layout, process, runs, store
+from smart_agents_fs.spool import agents, control, ending, jsonio, layout, process, runs, store
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.task import Task
 from smart_agents_fs.spool.words import Outcome
@@ -39,11 +40,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, TypeVar
 
+    from smart_agents_fs.engine.changes import Changes
+
     Value = TypeVar("Value")
 
 LOOK_S = 0.2  #: between two looks at the agent's output and at `cancel`
 FIRST_LOOK_S = 0.03  #: the same in the first second: short tasks should not wait
 STDERR_TAIL = 8192
+EDGE_GRACE_S = 2.0  #: between the request to end and the kill where the machine has no time for more
 
 
 class Runner:
@@ -61,6 +65,8 @@ class Runner:
         self.begun = time.monotonic()
         self.durable = settings["durability"] == "full"
         self.usage = Usage(spool, task_id, attempt)
+        self.changes: Changes | None = None
+        self.suspension = Suspension(spool, task_id, attempt, self.job, self._below, self._say)
 
     def run(self) -> str:
         """Do the attempt and return the state in which the task then is."""
@@ -84,6 +90,7 @@ class Runner:
         stop = self._cancel_asked()
         if stop is not None:  # while it was being claimed
             return self._end(stopped(Report(outcome=stop.outcome), stop), None, launch.not_enforced)
+        self.changes = self._look_at_work_tree(agent, cwd, launch)
         self._record_start(launch, durable=self.durable and not agent.repeatable)
         tree.adopt_orphans()
         reader = agent.reader(self.task, cwd)
@@ -101,7 +108,7 @@ class Runner:
         left = self._sweep() if stop is not None else []
         output.finish()
         report = self._report(reader, exit_code, stop)
-        return self._end(report, exit_code, launch.not_enforced, left)
+        return self._end(report, exit_code, launch.not_enforced, left, requeue=stop.requeue if stop else 0)
 
     def _dependencies(self) -> list[dict[str, Any]]:
         """What the tasks left that this one depends on, also written for the agent; nearly all depend on none."""
@@ -115,6 +122,15 @@ class Runner:
     def _offered(self) -> str:
         return self.spool.attempt(self.task_id, self.attempt, "dependencies.json")
 
+    def _look_at_work_tree(self, agent: Agent, cwd: str, launch: Launch) -> Changes | None:
+        """What later tells the changes of this attempt; None where nobody wants to know."""
+        wanted = self.settings["task.changes"]
+        if wanted == "off" or (wanted == "agents" and agent.name == agents.COMMAND):
+            return None
+        from smart_agents_fs.engine.changes import Changes
+
+        return Changes(cwd, self.spool.attempt(self.task_id, self.attempt), launch.env)
+
     def _prepare(self, agent: Agent, cwd: str, dependencies: list[dict[str, Any]]) -> Launch:
         if not os.path.isdir(cwd):
             raise AgentUnavailable("cwd_missing", f"its directory {cwd} is gone; make it again and retry")
@@ -125,6 +141,7 @@ class Runner:
             attempt=self.attempt,
             environ=os.environ,
             dependencies=dependencies,
+            **resuming.of_attempt(self.spool, self.task_id),
         )
         return agent.launch(self.task, context)
 
@@ -172,13 +189,16 @@ class Runner:
             gone = tree.wait_for_exit(child, pause)
             now = time.monotonic()
             self.usage.sample(now)
+            own = self.suspension.own_time(now)
             if output.look():
-                clocks.heard(now)
+                clocks.heard(own)
             if gone:
                 return None
-            stop = self._cancel_asked() or clocks.run_out(now)
+            stop = self._cancel_asked() or self.suspension.look(now) or clocks.run_out(own)
+            stop = stop or limited(output.progress, time.time())
             if stop is not None:
-                self._terminate(child)
+                grace = self.settings["task.grace_s"]
+                self._terminate(child, min(grace, EDGE_GRACE_S) if stop.requeue else grace)
                 return stop
 
     def _clocks(self, agent: Agent) -> Clocks:
@@ -195,11 +215,12 @@ class Runner:
             return None
         return Stop(outcome=Outcome.CANCELLED, kind="cancelled", message=ending.cancel_message(request))
 
-    def _terminate(self, child: int) -> None:
+    def _terminate(self, child: int, grace_s: float) -> None:
         """Ask the agent and its group to end, wait for its grace, kill it; what it started is left to the sweep."""
         _signal(os.killpg, child, signal.SIGTERM)
         _signal(os.killpg, child, signal.SIGCONT)  # a stopped process would not hear the other one
-        if not tree.wait_for_exit(child, self.settings["task.grace_s"]):
+        self.suspension.let_go()
+        if not tree.wait_for_exit(child, grace_s):
             _signal(os.kill, child, signal.SIGKILL)
 
     def _collect(self, child: int) -> int | None:
@@ -208,13 +229,19 @@ class Runner:
             return None
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
+    def _below(self) -> dict[int, int]:
+        return tree.below([os.getpid()], but=spared.pids(self.spool, self.task_id))
+
+    def _say(self, words: str) -> None:
+        log.say(f"{self.task_id} attempt {self.attempt} {words}")
+
     def _sweep(self) -> list[sweep.Left]:
         return sweep.end_descendants(lambda: spared.pids(self.spool, self.task_id))
 
     def _report(self, reader: Reader, exit_code: int | None, stop: Stop | None) -> Report:
         stderr = runs.tail(self.spool.attempt(self.task_id, self.attempt, "stderr.log"), STDERR_TAIL)
         report = reader.report(exit_code, stderr)
-        if stop is None:
+        if stop is None or (stop.requeue and reader.finished):  # it was done when it was to make room
             return report
         return stopped(report, stop)
 
@@ -227,12 +254,21 @@ class Runner:
         exit_code: int | None,
         not_enforced: tuple[str, ...],
         left: Sequence[sweep.Left] = (),
+        *,
+        requeue: int = 0,
     ) -> str:
         end = end_record(report, self.attempt, self.token, exit_code, self.started, time.time())
         end["metrics"]["duration_s"] = round(time.monotonic() - self.begun, 3)  # the clock may have been set
         end["usage"] = self.usage.end()
+        if self.changes is not None and (found := self.changes.end()) is not None:
+            end["artifacts"] = with_changes(end["artifacts"], found)
         end["not_enforced"] = [*self.task.not_enforced, *not_enforced]
         end["left_processes"] = []
+        if requeue and report.outcome is Outcome.CANCELLED:
+            end["requeued"] = requeue
+        if stood := self.suspension.stood_s(time.monotonic()):
+            end["suspended_s"] = round(stood, 3)
+        control.note_resumed(self.spool, self.task_id)
         end = sweep.noted(end, left)
         recorded = self._patiently(
             lambda: ending.record_end(self.spool, self.task_id, self.attempt, end, durable=self.durable)

@@ -13,9 +13,11 @@ from itertools import islice
 from typing import Any
 
 from smart_agents_fs.engine import log, recovery
+from smart_agents_fs.engine.allowance import Allowance
 from smart_agents_fs.engine.gate import Gate
 from smart_agents_fs.engine.lending import Loans
-from smart_agents_fs.engine.snapshot import Snapshot
+from smart_agents_fs.engine.restraint import Restraint
+from smart_agents_fs.engine.snapshot import UNKNOWN, Snapshot
 from smart_agents_fs.engine.waiting import Queue, Waiting
 from smart_agents_fs.errors import SmartAgentsError
 from smart_agents_fs.settings import Settings
@@ -50,6 +52,8 @@ class Turns:
     sample: Callable[[], Snapshot]
     waiting: Queue = field(init=False)
     gate: Gate = field(init=False)
+    allowance: Allowance = field(init=False)
+    restraint: Restraint = field(init=False)
     running: dict[str, TaskType] = field(default_factory=dict)
     again: set[str] = field(default_factory=set)  #: files in `pending/` that have to be taken in anew
     busy: bool = False  #: whether a lock was busy in this round: no event tells when it is let go
@@ -63,7 +67,9 @@ class Turns:
     def __post_init__(self) -> None:
         self.waiting = Queue(self.settings["task.priority"], self.settings["task.ageing_s"])
         self.gate = Gate(self.spool, self.sample)
+        self.allowance = Allowance(self.spool)
         self._loans = Loans(self.spool)
+        self.restraint = Restraint(self.spool)
 
     def begin(self, settings: Settings) -> None:
         """Begin a round under these settings."""
@@ -95,17 +101,21 @@ class Turns:
 
     def start(self, now: float) -> None:
         """Start whatever may start now."""
+        self.allowance.begin(self.settings, now)
+        self.allowance.release(self.waiting, self.running, now)
         self._look_again_at_some(now)
         self._loans.look(self.running)
+        self._restrain(now)
         may = {kind for kind in TaskType if not (pausing.SPOOL in self._paused or kind in self._paused)}
         not_paused = frozenset(may)
         counted = self._loans.counted(self.running, None)
         may -= self.gate.close(may & self.waiting.ready_types, [self.running[task] for task in counted])
-        for item in self.waiting.in_turn(may, now, self._refusal):
+        for item in self.waiting.in_turn(may, now, self._refusal, self._is_barred):
             self._try(item, now)
         # What may use a place that its parent lends does not wait behind others that may not.
         for item in self.waiting.ready_children(self._loans.lenders):
-            if item.type in not_paused and not self._refusal(item, now):
+            barred = item.type not in not_paused or self._is_barred(item, now)
+            if not barred and not self._refusal(item, now):
                 self._try(item, now)
         self.gate.end(self.running, self.waiting, now)
 
@@ -125,6 +135,7 @@ class Turns:
         """Bring what a dead runner left to where it belongs; the caller holds the task's lock."""
         state = recovery.recover(self.spool, task_id, self.settings)
         self.running.pop(task_id, None)
+        self.allowance.ended(task_id)
         log.say(f"recovered {task_id}: {state}")
         if state == layout.PENDING:
             self.again.add(f"{task_id}.json")
@@ -136,6 +147,8 @@ class Turns:
                 if what not in self._pauses:
                     self._pauses[what] = pausing.reason(self.spool, {what}, item.id, item.type)
                 return self._pauses[what]
+        if item.bar:
+            return self.allowance.why(item.bar)
         if item.note:
             return item.note
         if item.timed:
@@ -152,6 +165,15 @@ class Turns:
             self.put(item, now)
         while self._gone:
             self.release([self._gone.pop()], now)
+
+    def _restrain(self, now: float) -> None:
+        """Let tasks that run stand still or go on, as the machine has it; then nothing new starts."""
+        machine = self.sample() if self.running else UNKNOWN
+        lenders, limits = self._loans.lenders, self.gate.limits
+        self.gate.hold = self.restraint.look(self.running, machine, limits, self.settings, lenders=lenders, now=now)
+
+    def _is_barred(self, item: Waiting, now: float) -> bool:
+        return self.allowance.bars(item, self.waiting, now)
 
     def _refusal(self, item: Waiting, now: float) -> str:
         return self.gate.refusal(item, self.running, self._loans.counted(self.running, item.parent), now)
@@ -170,6 +192,7 @@ class Turns:
                 self.waiting.drop(item.id)
                 if item.id in self.running:
                     self.gate.started(item, now)
+                    self.allowance.started(item, now)
             else:
                 self.waiting.put(item, now, held=True)
         except (OSError, SmartAgentsError) as error:
