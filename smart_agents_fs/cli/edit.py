@@ -19,6 +19,7 @@ EXAMPLES = (
 _SHARED = (
     *("--type", "--description", "--priority", "--in", "--at", "--cron", "--timeout", "--silence-timeout"),
     *("--retries", "--backoff", "--model", "--budget", "--estimate", "--notify", "--label"),
+    *("--min-progress-delta", "--throttle-ms", "--wake", "--no-wake"),
 )
 OPTIONS = (
     *(option for option in submit.OPTIONS if option.flag in _SHARED),
