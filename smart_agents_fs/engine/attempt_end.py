@@ -20,6 +20,7 @@ class Stop:
     outcome: Outcome
     kind: str
     message: str
+    at_once: bool = False  #: without grace, since it would use it to take more
 
 
 def stopped(report: Report, stop: Stop) -> Report:

@@ -40,6 +40,11 @@ class Output:
         self._show(self._reader.progress)
         return True
 
+    @property
+    def size(self) -> int:
+        """Bytes that the agent had written when we last looked."""
+        return self._size
+
     def finish(self) -> None:
         """Take in all that is left, however much."""
         self._feed(whole=True)

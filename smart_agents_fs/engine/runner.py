@@ -27,6 +27,7 @@ from smart_agents_fs.engine.agents.base import (
 from smart_agents_fs.engine.attempt_end import Stop, end_record, stopped
 from smart_agents_fs.engine.clocks import Clocks
 from smart_agents_fs.engine.output import Output
+from smart_agents_fs.engine.task_limits import LimitWatch, TaskLimits
 from smart_agents_fs.engine.usage import Usage
 from smart_agents_fs.errors import SpoolUnusable
 from smart_agents_fs.spool import ending, jsonio, layout, process, runs, store
@@ -61,6 +62,8 @@ class Runner:
         self.begun = time.monotonic()
         self.durable = settings["durability"] == "full"
         self.usage = Usage(spool, task_id, attempt)
+        self.limits = TaskLimits.in_force(self.job, settings)
+        self.refused: list[str] = []  #: wishes for its priority that the system did not grant
 
     def run(self) -> str:
         """Do the attempt and return the state in which the task then is."""
@@ -162,23 +165,28 @@ class Runner:
         }
         if self.task.depends_on:
             environ["SA_DEPENDENCIES"] = self._offered
-        return launching.start(launch.argv, environ, cwd, files)
+        child, self.refused = launching.start(launch.argv, environ, cwd, files, self.limits.priority)
+        return child
 
     def _watch(self, child: int, output: Output, clocks: Clocks) -> Stop | None:
         """Follow the agent until it is gone; returns why we ended it, or None when it ended by itself."""
         begun = time.monotonic()
+        limits = LimitWatch(self.limits, others=lambda: spared.pids(self.spool, self.task_id, 0.0))
         while True:
-            pause = FIRST_LOOK_S if time.monotonic() - begun < 1 else LOOK_S
+            pause = FIRST_LOOK_S if time.monotonic() - begun < 1 else min(LOOK_S, limits.pause_s)
             gone = tree.wait_for_exit(child, pause)
             now = time.monotonic()
-            self.usage.sample(now)
+            sample = self.usage.sample(now, limits.every_s)
             if output.look():
                 clocks.heard(now)
             if gone:
                 return None
-            stop = self._cancel_asked() or clocks.run_out(now)
-            if stop is not None:
+            stop = self._cancel_asked() or clocks.run_out(now) or limits.passed(sample, output.size, now)
+            if stop is not None and stop.at_once:
+                self._kill(child)
+            elif stop is not None:
                 self._terminate(child)
+            if stop is not None:
                 return stop
 
     def _clocks(self, agent: Agent) -> Clocks:
@@ -201,6 +209,11 @@ class Runner:
         _signal(os.killpg, child, signal.SIGCONT)  # a stopped process would not hear the other one
         if not tree.wait_for_exit(child, self.settings["task.grace_s"]):
             _signal(os.kill, child, signal.SIGKILL)
+
+    def _kill(self, child: int) -> None:
+        """Kill the agent and all below it that is seen now; what escapes that is left to the sweep."""
+        _signal(os.kill, child, signal.SIGSTOP)
+        sweep.stop_and_kill(tree.below([os.getpid()], but=spared.pids(self.spool, self.task_id)))
 
     def _collect(self, child: int) -> int | None:
         """The agent's exit code; None when nothing ends it: it may belong to another user, or hang in the kernel."""
@@ -231,7 +244,7 @@ class Runner:
         end = end_record(report, self.attempt, self.token, exit_code, self.started, time.time())
         end["metrics"]["duration_s"] = round(time.monotonic() - self.begun, 3)  # the clock may have been set
         end["usage"] = self.usage.end()
-        end["not_enforced"] = [*self.task.not_enforced, *not_enforced]
+        end["not_enforced"] = [*self.limits.not_enforced, *self.refused, *not_enforced]
         end["left_processes"] = []
         end = sweep.noted(end, left)
         recorded = self._patiently(
