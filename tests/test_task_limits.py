@@ -230,7 +230,7 @@ def test_the_settings_limit_each_task_and_a_task_may_lift_that(
     assert result(spool, lifted)["outcome"] == "succeeded"
     assert Path(spool.attempt(lifted, 1, "stderr.log")).read_text() == "5\n"
     given = TaskLimits.in_force({"limits": {"output_mb": 0}}, settings.load())
-    assert (given.output_mb, given.processes, given.priority.ionice) == (0, 9, "idle")
+    assert (given.output_mb, given.processes, given.ionice) == (0, 9, "idle")
 
 
 def test_without_a_word_only_output_is_limited() -> None:

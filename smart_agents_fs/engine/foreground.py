@@ -14,7 +14,6 @@ import time
 
 from smart_agents_fs.engine import priority, spared, sweep, tree
 from smart_agents_fs.engine.signals import Signals
-from smart_agents_fs.engine.task_limits import LimitWatch, TaskLimits
 from smart_agents_fs.engine.usage import Usage
 from smart_agents_fs.errors import SpoolUnusable
 from smart_agents_fs.spool import ending, jsonio, process, runs
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     from smart_agents_fs.engine.attempt_end import Stop
     from smart_agents_fs.engine.priority import Priority
+    from smart_agents_fs.engine.task_limits import LimitWatch
     from smart_agents_fs.settings import Settings
 
 LOOK_S = 0.2  #: between two looks at `cancel`
@@ -46,8 +46,8 @@ class Command:
         self.started = time.time()
         self.begun = time.monotonic()
         self.stopped: tuple[str, str, str] | None = None  #: outcome, kind and words, where it was we who ended it
-        self.limits = TaskLimits.in_force(job, None)
-        self._refused: list[str] = []
+        self._watch: LimitWatch | None = None
+        self._not_enforced: list[str] = []
         self._child = 0
         self._usage: Usage | None = None
         self._used: resource.struct_rusage | None = None
@@ -62,29 +62,39 @@ class Command:
 
     def start(self, program: str, words: Sequence[str], signals: Signals) -> None:
         """Start `program` with the argument list `words`. Raises OSError when that cannot be done."""
-        self._child, self._refused = start(program, words, self._environ(), signals, self.limits.priority)
+        if not self.job.get("limits"):
+            self._child, _ = start(program, words, self._environ(), signals)
+        else:
+            self._start_limited(program, words, signals)
         self._usage = Usage(self.spool, self.task_id, self._attempt, self._child)
         with contextlib.suppress(OSError, SpoolUnusable):  # it runs, and its token finds it
             self.record_start(self._child)
 
+    def _start_limited(self, program: str, words: Sequence[str], signals: Signals) -> None:
+        from smart_agents_fs.engine.task_limits import LimitWatch, TaskLimits  # most have no limits of their own
+
+        limits = TaskLimits.in_force(self.job, None)
+        self._child, refused = start(program, words, self._environ(), signals, limits.priority)
+        self._not_enforced = [*limits.not_enforced, *refused]
+        self._watch = LimitWatch(limits, of=self._child, others=lambda: spared.pids(self.spool, self.task_id, 0.0))
+
     def follow(self, signals: Signals) -> int:
         """Wait for the end of the command, pass signals on to it, end it on request; returns its wait status."""
-        child = self._child
-        watch = LimitWatch(self.limits, of=child, others=lambda: spared.pids(self.spool, self.task_id, 0.0))
+        child, watch = self._child, self._watch
         looked = time.monotonic()
         while True:
             ended, status, used = os.wait4(child, os.WNOHANG)
             if ended:
                 self._used = used
                 return status
-            pause = min(LOOK_S, watch.pause_s, watch.every_s)
+            pause = LOOK_S if watch is None else min(LOOK_S, watch.every_s)
             came = signals.wait(pause)
             if came is not None and came.is_ours:
                 os.kill(child, came.number)  # not collected yet, so it is this one
             now = time.monotonic()
             if self.stopped is None and now - looked >= pause / 2:
                 looked = now
-                self._stop(child, self._why_stop(now) or self._past_limit(watch, now))
+                self._stop(child, self._why_stop(now) or self._past_limit(now))
 
     def end(self, status: int | None, failure: str = "") -> None:
         """Record how the command ended, and bring its task to where it belongs.
@@ -108,7 +118,7 @@ class Command:
         end["metrics"]["duration_s"] = round(time.monotonic() - self.begun, 3)  # the clock may have been set
         if self._usage is not None:
             end["usage"] = self._usage.end(self._used)
-        end |= {"not_enforced": [*self.limits.not_enforced, *self._refused], "left_processes": []}
+        end |= {"not_enforced": self._not_enforced, "left_processes": []}
         durable = self.settings["durability"] == "full"
         end = ending.record_end(self.spool, self.task_id, self._attempt, end, durable=durable)
         ending.finish(self.spool, self.task_id, self.job, end, self.settings)
@@ -144,9 +154,14 @@ class Command:
             return "timed_out", "timeout", f"it ran longer than its limit of {limit:g} s; `--timeout` gives it more"
         return None
 
-    def _past_limit(self, watch: LimitWatch, now: float) -> Stop | None:
-        sample = self._usage.sample(now, watch.every_s) if self._usage is not None else None
-        return watch.passed(sample, 0, now)
+    def _past_limit(self, now: float) -> Stop | None:
+        """Why it has to end, from what it uses now; that is noted in any case, for the tasks that want to start."""
+        if self._usage is None:
+            return None
+        if self._watch is None:
+            self._usage.sample(now)
+            return None
+        return self._watch.passed(self._usage.sample(now, self._watch.every_s), 0, now)
 
     def _stop(self, child: int, why: tuple[str, str, str] | Stop | None) -> None:
         """End the command, if there is a reason to."""
@@ -177,7 +192,11 @@ class Command:
 
 
 def start(
-    program: str, words: Sequence[str], environ: dict[str, str], signals: Signals, wanted: Priority
+    program: str,
+    words: Sequence[str],
+    environ: dict[str, str],
+    signals: Signals,
+    wanted: Priority | None = None,
 ) -> tuple[int, list[str]]:
     """Start a command as execvp would, in our process group and with every descriptor that we were given.
 
@@ -185,7 +204,7 @@ def start(
     """
 
     def spawn(path: str, argv: list[str]) -> tuple[int, list[str]]:
-        if wanted:
+        if wanted is not None:
             return priority.spawn(path, argv, environ, wanted, unmask)
         return os.posix_spawn(path, argv, environ, setsigmask=signals.before, setsigdef=priority.BY_PYTHON), []
 

@@ -28,7 +28,7 @@ def streams(folder: str, tmp: str, stdin: bytes) -> tuple[int, int, int]:
 
 
 def start(
-    argv: tuple[str, ...], environ: Mapping[str, str], cwd: str, files: tuple[int, int, int], wanted: Priority
+    argv: tuple[str, ...], environ: Mapping[str, str], cwd: str, files: tuple[int, int, int], wanted: Priority | None
 ) -> tuple[int, list[str]]:
     """Start an agent in a session of its own; closes `files`, whatever comes of it.
 
@@ -46,7 +46,7 @@ def start(
 
     try:
         os.chdir(cwd)  # posix_spawn knows no other way to start it there
-        if wanted:
+        if wanted is not None:
             return priority.spawn(argv[0], argv, environ, wanted, prepare)
         ignored = priority.BY_PYTHON
         return os.posix_spawn(argv[0], argv, environ, file_actions=actions, setsid=True, setsigdef=ignored), []

@@ -8,11 +8,13 @@ import ctypes
 import os
 import signal
 import sys
-from dataclasses import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    #: niceness, None as ours, and `idle` or `best-effort:0` to `:7`, "" as ours
+    Priority = tuple[int | None, str]
 
 #: number of the system call ioprio_set, for which no C library has a function
 _IOPRIO_SET = {"x86_64": 251, "aarch64": 30}
@@ -21,29 +23,6 @@ _BEST_EFFORT, _IDLE = 2, 3
 _FAILED = b"!"
 #: ignored by Python itself; a program is to start as from a shell
 BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Priority:
-    """What a program is to start with: niceness, None as ours, and `idle` or `best-effort:0` to `:7`, "" as ours."""
-
-    nice: int | None = None
-    ionice: str = ""
-
-    def __bool__(self) -> bool:
-        return self.nice is not None or bool(self.ionice)
-
-    def take(self) -> list[str]:
-        """Give them to this process; returns the fields that the system refuses, as `limits.nice`."""
-        refused = []
-        if self.nice is not None:
-            try:
-                os.setpriority(os.PRIO_PROCESS, 0, self.nice)
-            except OSError:
-                refused.append("limits.nice")
-        if self.ionice and not _set_ionice(self.ionice):
-            refused.append("limits.ionice")
-        return refused
 
 
 def spawn(
@@ -85,7 +64,7 @@ def _become(
         prepare()
         for number in BY_PYTHON:
             signal.signal(number, signal.SIG_DFL)
-        refused = priority.take()
+        refused = _take(priority)
         if refused:
             os.write(tell, " ".join(refused).encode())
         os.execve(path, list(argv), environ)
@@ -93,6 +72,20 @@ def _become(
         os.write(tell, _FAILED + str(error.errno or 0).encode())
     finally:
         os._exit(127)
+
+
+def _take(priority: Priority) -> list[str]:
+    """Give this process a priority; returns the fields that the system refuses, as `limits.nice`."""
+    nice, ionice = priority
+    refused = []
+    if nice is not None:
+        try:
+            os.setpriority(os.PRIO_PROCESS, 0, nice)
+        except OSError:
+            refused.append("limits.nice")
+    if ionice and not _set_ionice(ionice):
+        refused.append("limits.ionice")
+    return refused
 
 
 def _set_ionice(wanted: str) -> bool:

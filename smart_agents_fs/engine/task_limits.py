@@ -9,11 +9,10 @@ count once, and what belongs to other tasks not at all. Standard library alone; 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from smart_agents_fs.engine import tree, usage
 from smart_agents_fs.engine.attempt_end import Stop
-from smart_agents_fs.engine.priority import Priority
 from smart_agents_fs.spool.words import Outcome
 
 TYPE_CHECKING = False
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from typing import Any
 
+    from smart_agents_fs.engine.priority import Priority
     from smart_agents_fs.engine.usage import Sample
     from smart_agents_fs.settings import Settings
 
@@ -42,7 +42,8 @@ class TaskLimits:
     cpu_seconds: float = 0.0
     processes: int = 0
     output_mb: float = 0.0
-    priority: Priority = field(default_factory=Priority)
+    nice: int | None = None  #: None and "": as its runner
+    ionice: str = ""
 
     @classmethod
     def in_force(cls, job: Mapping[str, Any], settings: Settings | None) -> TaskLimits:
@@ -62,8 +63,14 @@ class TaskLimits:
             cpu_seconds=value("cpu_seconds"),
             processes=value("processes"),
             output_mb=value("output_mb"),
-            priority=Priority(nice=nice, ionice=value("ionice") or ""),
+            nice=nice,
+            ionice=value("ionice") or "",
         )
+
+    @property
+    def priority(self) -> Priority | None:
+        """What its processes are to start with; None when that is nothing special."""
+        return None if self.nice is None and not self.ionice else (self.nice, self.ionice)
 
     @property
     def of_tree(self) -> bool:

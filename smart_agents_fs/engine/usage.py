@@ -10,7 +10,6 @@ import os
 import resource
 import sys
 import time
-from dataclasses import dataclass
 
 from smart_agents_fs.engine import tree
 from smart_agents_fs.errors import SpoolUnusable
@@ -28,13 +27,15 @@ STALE_S = 15.0  #: after which `usage.json` is written again though nothing has 
 _MB = 1024 * 1024
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Sample:
     """What a tree uses at one moment. Memory is resident, and pages that processes share count for each of them."""
 
-    memory_mb: float
-    cpu_s: float  #: of its processes, and of those that they have collected
-    processes: int  #: that live
+    __slots__ = ("cpu_s", "memory_mb", "processes")  # no dataclass: `sa-spool exec` starts in milliseconds
+
+    def __init__(self, *, memory_mb: float = 0.0, cpu_s: float = 0.0, processes: int = 0) -> None:
+        self.memory_mb = memory_mb
+        self.cpu_s = cpu_s  #: of its processes, and of those that they have collected
+        self.processes = processes  #: that live
 
 
 class Usage:
@@ -46,7 +47,7 @@ class Usage:
         self._attempt = attempt
         self._of = of
         self._taken = time.monotonic() + FIRST_S - EACH_S
-        self._told = Sample(memory_mb=0.0, cpu_s=0.0, processes=0)
+        self._told = Sample()
         self._told_at = float("-inf")
         self._looked_at = time.monotonic()
         self._busy = 0.0
