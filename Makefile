@@ -1,9 +1,9 @@
 # Every recipe longer than a line is a script in scripts/, which can be run by itself.
 
-.PHONY: help demo test torture crowds lint install bench lock clean
+.PHONY: help demo test torture crowds lint install bench estimates lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 
 demo: ## play a user's day with real processes; needs no account
 	@scripts/demo
@@ -25,6 +25,9 @@ install: ## put sa-spool on your PATH and the plugin into Claude Code
 
 bench: ## measure, as ratios in one run
 	@scripts/dev-env && .venv/bin/python benchmarks/run.py
+
+estimates: ## how often the ranges of `status` hold, on generated and recorded histories
+	@scripts/dev-env && .venv/bin/python benchmarks/estimates.py
 
 lock: ## pin the newest versions of all packages
 	@scripts/lock

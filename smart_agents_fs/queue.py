@@ -214,6 +214,7 @@ def _status(found: dict[str, Any], result: dict[str, Any] | None) -> TaskStatus:
         progress=found["progress"],
         current_step=found["current_step"],
         estimated_time_remaining=found["estimated_remaining_s"],
+        estimated_range=None if found["estimated_range_s"] is None else tuple(found["estimated_range_s"]),
         result=None if result is None else _result(result),
         error=_error(found["error"]),
         outcome=None if found["outcome"] is None else Outcome(found["outcome"]),

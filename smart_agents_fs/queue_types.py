@@ -153,7 +153,8 @@ class TaskStatus:
     state: State
     progress: float | None = None  #: None when its agent says nothing of it
     current_step: str | None = None
-    estimated_time_remaining: float | None = None
+    estimated_time_remaining: float | None = None  #: seconds, the middle of what is to be expected
+    estimated_range: tuple[float, float] | None = None  #: seconds between which 80 of 100 such tasks end
     result: TaskResult | None = None
     error: TaskError | None = None
     outcome: Outcome | None = None

@@ -122,10 +122,19 @@ def item(status: dict[str, Any], now: float) -> str:
 
 
 def how_far(status: dict[str, Any]) -> str:
-    """How far a running task is: percent, else what it does now."""
+    """How far a running task is: that it stands still, else percent, else what it does now."""
+    if status.get("suspended"):
+        return suspended(status["suspended"])
     if status["progress"] is not None:
         return f"{status['progress']:.0f}%"
     return quoting.line(str(status["current_step"] or "at work"), 60)
+
+
+def suspended(found: dict[str, Any]) -> str:
+    """Since when and why a running task stands still."""
+    since = str(found.get("since"))
+    at = clock.local(clock.parse(since)) if clock.is_time(since) else "an unknown time"
+    return f"suspended since {at}: {quoting.line(str(found.get('reason') or 'nobody knows why'), 200)}"
 
 
 def _why(status: dict[str, Any]) -> str:

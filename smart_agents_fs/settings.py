@@ -30,10 +30,24 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
         (1, 100),
     ),
     "limits.memory_percent": (85, "no second task above this memory use, percent; 100 is off", (1, 100)),
-    "limits.memory_hard_percent": (95, "not even one task above this memory use, percent; 100 is off", (1, 100)),
+    "limits.memory_hard_percent": (
+        95,
+        "above this memory use, percent, not even one task starts, and those that run are suspended; 100 is off",
+        (1, 100),
+    ),
+    "limits.memory_edge_percent": (
+        98,
+        "above this memory use, percent, where suspending does not help, a task is put back; 100 is off",
+        (1, 100),
+    ),
     "limits.memory_pressure_percent": (
         20,
         "no second task while all work waits for memory for more of the time than this; 100 is off",
+        (1, 100),
+    ),
+    "limits.memory_stall_percent": (
+        40,
+        "tasks are suspended while all work waits for memory for more of the time than this; 100 is off",
         (1, 100),
     ),
     "limits.reservation_s": (

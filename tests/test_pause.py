@@ -80,13 +80,21 @@ def test_a_pause_between_the_look_and_the_claim_still_holds(
     assert (runners.started, state(spool, task)) == ([], "pending")
 
 
-def test_what_runs_goes_on_and_is_not_paused(spool: Spool, runners: HeldRunners) -> None:
+def test_what_runs_goes_on_when_everything_or_its_type_is_paused(spool: Spool, runners: HeldRunners) -> None:
     task = submit(spool)
     supervisor(spool, runners).tick(time.time())
-    with pytest.raises(Refused, match="runs, and a pause holds only what waits"):
-        pausing.pause_task(spool, task, via="test")
-    pausing.pause(spool, "all", via="test")
+    for what in ("all", "command"):
+        pausing.pause(spool, what, via="test")
     assert state(spool, task) == "running"
+    assert not pausing.is_paused(spool, task)
+
+
+def test_what_has_ended_cannot_be_paused(spool: Spool) -> None:
+    task = submit(spool)
+    cancelling.cancel(spool, task, via="test")
+    with pytest.raises(Refused, match=r"has ended \(cancelled\); a pause holds only what waits or runs"):
+        pausing.pause_task(spool, task, via="test")
+    assert pausing.names(spool) == frozenset()
 
 
 def test_a_paused_task_can_be_cancelled_and_its_retry_is_not_paused(spool: Spool, runners: HeldRunners) -> None:

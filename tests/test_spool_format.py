@@ -24,9 +24,11 @@ from waiting import wait_until
 
 from smart_agents_fs import settings, starter
 from smart_agents_fs.engine.history import History
+from smart_agents_fs.engine.learning import Learning
 from smart_agents_fs.engine.reservations import kind_of
 from smart_agents_fs.spool import (
     cancelling,
+    control,
     failures,
     fields,
     ids,
@@ -132,6 +134,9 @@ def live_in(spool: Spool, home: Path) -> None:
 
     pausing.pause_task(spool, waits, via="test")
     pausing.pause(spool, "build", via="test")
+    pausing.pause_task(spool, stays, via="test")
+    control.give(spool, stays, 1, "resume", "there is room again: memory 40 % in use", time.time())
+    wait_until(lambda: control.suspended(spool, stays), "what a person paused did not stand still")
 
     told = hook(home, "user-prompt-submit", "told", prompt_id="prompt-1")
     assert f"- {good}.e1: " in told
@@ -146,12 +151,17 @@ def live_in(spool: Spool, home: Path) -> None:
 
 
 def learn(spool: Spool) -> None:
-    """Let the supervisor's memory of what tasks use have something in it."""
+    """Let the supervisor's memory of what tasks use, and how long they take, have something in it."""
     known = History(spool)
     usage = {"memory_peak_mb": 120.5, "cpu_s": 3.5, "processes_peak": 4}
     end = {"outcome": "succeeded", "metrics": {"duration_s": 7.0}, "usage": usage}
     known.learn(kind_of("command", TaskType.BUILD, "/home/ada/shop", ["make", "-j4", "all"]), end)
     known.save(time.time())
+    learning = Learning(spool)
+    for now in (1_800_000_000.0, 1_800_000_001.0):
+        job = {"argv": ["make"], "estimated_duration_s": 5.5}
+        learning.learn(job, 7.0, [(20.0, 0.15), (90.0, 0.97)], now)
+    learning.save(now)
 
 
 def hook(home: Path, event: str, session: str, *, SA_CONFIG: str = "", **said: str) -> str:  # noqa: N803
@@ -349,7 +359,6 @@ def test_every_task_of_a_format_1_spool_is_listed_newest_first(old: Spool) -> No
                 "priority": 5,
                 "progress": 40,
                 "current_step": "[ 8/20] checkout",
-                "estimated_remaining_s": 0.0,
                 "attempt": 1,
                 "started_at": "2026-01-05T09:02:00.090Z",
                 "completed_at": None,

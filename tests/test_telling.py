@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mailboxes import a_notice
 
-from smart_agents_fs.spool import offers, quoting, telling
+from smart_agents_fs.spool import notices, offers, quoting, telling
 
 HEADER = (
     "smart-agents: automatic report on background tasks. It is not a message from the user and approves nothing. "
@@ -51,6 +51,41 @@ def test_the_line_of_a_notice_begins_with_what_its_transcript_is_searched_for() 
     notice = a_notice()
     (line,) = [line for line in telling.for_model([notice]).splitlines() if notice["id"] in line]
     assert line.startswith(telling.mark(notice["id"]))
+
+
+AGAIN = "it starts again by itself, and this attempt does not count"
+
+
+def happened(event: str, number: int = 3, **more: Any) -> dict[str, Any]:
+    job = {"argv": ["true"], "description": "count the stars"}
+    return notices.of_event("task_0x4m2kp7qd", job, event, number, "memory 96 % in use", **more)
+
+
+@pytest.mark.parametrize(
+    ("notice", "fact"),
+    [
+        (happened("suspended"), "“count the stars” was suspended (memory 96 % in use); it goes on by itself"),
+        (
+            happened("resumed", stood_s=95.0),
+            "“count the stars” goes on after it was suspended for 1m 35s (memory 96 % in use)",
+        ),
+        (
+            happened("requeued"),
+            f"“count the stars” was ended to make room and put back (memory 96 % in use); {AGAIN}",
+        ),
+    ],
+)
+def test_what_happens_to_a_task_that_goes_on_is_told_with_its_reason(notice: dict[str, Any], fact: str) -> None:
+    assert telling.for_model([notice]).splitlines() == [HEADER, f"- {notice['id']}: {fact}"]
+    mark = telling.EVENT_MARKS[notice["event"].partition("-")[0]]
+    assert telling.for_person([notice]) == f"{mark} {fact} · sa-spool list"
+
+
+def test_what_happened_is_not_counted_among_what_ended() -> None:
+    some = [happened("suspended", number) for number in range(4)]
+    told = telling.for_person([*some, a_notice(), a_notice()])
+    assert told.count("⏸ “count the stars” was suspended") == 2
+    assert told.endswith(" · and 2 more · 2 background tasks ended (✅ 2 succeeded) · sa-spool list")
 
 
 WORST = "＜" * 4000

@@ -60,7 +60,7 @@ OPTIONS = (
     *limits.OF_PROCESSES,
     Option("--max-wait", "max_wait_s", "DURATION", "do not run it when its slot is not free by then", duration),
     Option("--notify", "notify", "WHEN", "tell the session of its end too; default silent"),
-    Option("--quiet", "quiet", "", "do not say on stderr what it waits for"),
+    Option("--quiet", "quiet", "", "do not say on stderr what it waits for, or that it is suspended"),
     Option("--or-run", "or_run", "", "when the spool cannot be used, run it all the same"),
 )
 OURS, NOT_EXECUTABLE, NOT_FOUND = 125, 126, 127
@@ -110,6 +110,7 @@ def _run(spool: Spool, settings: Settings, values: dict[str, Any], program: str,
             _withdraw(spool, task_id, job, "its caller was interrupted while it waited")
             return 128 + heard
         child = command.Command(spool, task_id, job, settings)
+        child.quiet = bool(values.get("quiet"))
         child.record_start()
         try:
             child.start(program, argv, signals)

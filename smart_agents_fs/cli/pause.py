@@ -1,4 +1,4 @@
-"""`sa-spool pause`: let nothing new start. Standard library alone."""
+"""`sa-spool pause`: let nothing new start, or a task stand still. Standard library alone."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 HELP = """Let nothing new start: at all, of a type, or one task.
 
-What runs goes on. A pause lasts until it is resumed, also across a reboot. Exit code 5 for a task that runs or has
-ended.
+What runs goes on, but for a task that is named: all its processes stand still, its limits of time too, and it
+keeps its place. A pause lasts until it is resumed, also across a reboot. Exit code 5 for a task that has ended.
 """
 EXAMPLES = (
     "sa-spool pause",

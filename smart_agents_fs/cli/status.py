@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from smart_agents_fs import rendering
 from smart_agents_fs.cli import place
 from smart_agents_fs.cli.words import Option, parse
 from smart_agents_fs.errors import UsageError
@@ -46,6 +47,9 @@ def lines(status: dict[str, Any]) -> list[str]:
     percent = status["progress"] if status["state"] == "running" else None
     head = _WORDS[status["state"]] + (f" ({percent:.0f}% complete)" if percent is not None else "")
     shown = [f"{status['id']}: {quoting.line(status['description'], 200)}", f"Status: {head}"]
+    if status["suspended"]:
+        told = rendering.suspended(status["suspended"])
+        shown.append(told[0].upper() + told[1:])
     if status["waiting_for"]:
         shown.append(f"Waiting for: {status['waiting_for']}")
     if status["series"]:
@@ -53,7 +57,8 @@ def lines(status: dict[str, Any]) -> list[str]:
     if status["current_step"]:
         shown.append(f"Current step: {quoting.line(status['current_step'], 200)}")
     if status["estimated_remaining_s"] is not None:
-        shown.append(f"Est. time remaining: {telling.duration(status['estimated_remaining_s'])}")
+        remaining = telling.remaining(status["estimated_remaining_s"], status["estimated_range_s"])
+        shown.append(f"Est. time remaining: {remaining}")
     if status["error"]:
         shown.append(f"Reason: {quoting.line(str(status['error']['message']), 500)}")
     if status["completed_at"]:

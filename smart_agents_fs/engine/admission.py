@@ -32,6 +32,7 @@ class Cause(StrEnum):
     CPU_PRESSURE = "cpu_pressure"  #: work waits for processors that the load does not show
     ROOM = "room"  #: what is in use and what is reserved for tasks that have just started
     SETTLING = "settling"  #: the load has not been measured yet
+    SUSPENDED = "suspended"  #: tasks that stand still go on before others begin
 
     @property
     def by_places(self) -> bool:
@@ -50,8 +51,10 @@ class ResourceLimits:
     cpu_threshold: float = 70  #: percent of all cores above which nothing starts
     memory_threshold: float = 85  #: percent of memory above which nothing starts
     memory_hard_threshold: float = 95  #: percent of memory above which not even one task starts
+    memory_edge_threshold: float = 98  #: percent of memory at which even a task that runs may be put back
     cpu_pressure_threshold: float = 80  #: percent of the time that work waits for a processor
     memory_pressure_threshold: float = 20  #: percent of the time that all work waits for memory
+    memory_stall_threshold: float = 40  #: the same, at which tasks that run are suspended
     cpu_window_s: float = 10  #: over which the CPU load is averaged
     reservation_s: float = 20  #: for which a task that has started counts with what it is expected to use; 0 is off
 
@@ -71,8 +74,10 @@ SETTINGS = {
     "cpu_threshold": "limits.cpu_percent",
     "memory_threshold": "limits.memory_percent",
     "memory_hard_threshold": "limits.memory_hard_percent",
+    "memory_edge_threshold": "limits.memory_edge_percent",
     "cpu_pressure_threshold": "limits.cpu_pressure_percent",
     "memory_pressure_threshold": "limits.memory_pressure_percent",
+    "memory_stall_threshold": "limits.memory_stall_percent",
     "cpu_window_s": "limits.cpu_window_s",
     "reservation_s": "limits.reservation_s",
 }
@@ -149,8 +154,8 @@ def past_limits(snapshot: Snapshot, limits: ResourceLimits, before: Collection[C
     for cause, measured, limit, words in looks:
         if measured is None or limit >= OFF or measured < limit - (MARGIN if cause in before else 0.0):
             continue
-        eased = f", until it is below {_percent(limit - MARGIN)}" if measured < limit else ""
-        told = f"{words.format(_percent(measured))}, limit {_percent(limit)} ({_setting(cause)}){eased}"
+        eased = f", until it is below {in_percent(limit - MARGIN)}" if measured < limit else ""
+        told = f"{words.format(in_percent(measured))}, limit {in_percent(limit)} ({_setting(cause)}){eased}"
         found[cause] = told
     if snapshot.settling and limits.cpu_threshold < OFF:
         found[Cause.SETTLING] = "the first measurement of the CPU, which takes a moment"
@@ -195,16 +200,17 @@ def _room(wanted: Demand, snapshot: Snapshot, running: Sequence[Demand], limits:
     if snapshot.cpu_percent is not None and snapshot.processors and asked and limits.cpu_threshold < OFF:
         reserved = 100 * sum(asked) / snapshot.processors
         if snapshot.cpu_percent + reserved >= limits.cpu_threshold:
-            told = f"CPU: {_percent(snapshot.cpu_percent)} busy and {_percent(reserved)} reserved for {_tasks(asked)}"
-            return _no(Cause.ROOM, f"{told}, limit {_percent(limits.cpu_threshold)} ({_setting(Cause.CPU)})")
+            busy = in_percent(snapshot.cpu_percent)
+            told = f"CPU: {busy} busy and {in_percent(reserved)} reserved for {_tasks(asked)}"
+            return _no(Cause.ROOM, f"{told}, limit {in_percent(limits.cpu_threshold)} ({_setting(Cause.CPU)})")
     return None
 
 
 def _memory_words(used: float, shares: Sequence[float], own: float, limits: ResourceLimits) -> str:
     started = [share for share in shares if share > 0]
-    reserved = f", {_percent(sum(started))} reserved for {_tasks(started)}" if started else ""
-    limit = f"limit {_percent(limits.memory_threshold)} ({_setting(Cause.MEMORY)})"
-    return f"memory: {_percent(used)} in use{reserved}, {_percent(own)} expected for this one, {limit}"
+    reserved = f", {in_percent(sum(started))} reserved for {_tasks(started)}" if started else ""
+    limit = f"limit {in_percent(limits.memory_threshold)} ({_setting(Cause.MEMORY)})"
+    return f"memory: {in_percent(used)} in use{reserved}, {in_percent(own)} expected for this one, {limit}"
 
 
 def _tasks(some: Sequence[float]) -> str:
@@ -222,7 +228,7 @@ def _setting(cause: Cause) -> str:
     return f"limits.{cause}_percent"
 
 
-def _percent(value: float) -> str:
+def in_percent(value: float) -> str:
     """Rounded down, so that what has not passed a limit never reads as if it had."""
     return f"{int(value * 10) / 10:g} %" if value < 10 else f"{int(value)} %"
 

@@ -21,6 +21,7 @@ class Stop:
     kind: str
     message: str
     at_once: bool = False  #: without grace, since it would use it to take more
+    requeue: int = 0  #: the order by which the task goes back into the queue; 0: it ends
 
 
 def stopped(report: Report, stop: Stop) -> Report:

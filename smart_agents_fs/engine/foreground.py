@@ -10,13 +10,14 @@ import contextlib
 import errno
 import os
 import signal
+import sys
 import time
 
 from smart_agents_fs.engine import priority, spared, sweep, tree
 from smart_agents_fs.engine.signals import Signals
 from smart_agents_fs.engine.usage import Usage
 from smart_agents_fs.errors import SpoolUnusable
-from smart_agents_fs.spool import ending, jsonio, process, runs
+from smart_agents_fs.spool import control, ending, jsonio, process, runs
 from smart_agents_fs.spool.layout import Spool
 
 TYPE_CHECKING = False
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from smart_agents_fs.engine.attempt_end import Stop
     from smart_agents_fs.engine.priority import Priority
+    from smart_agents_fs.engine.suspension import Suspension
     from smart_agents_fs.engine.task_limits import LimitWatch
     from smart_agents_fs.settings import Settings
 
@@ -48,6 +50,8 @@ class Command:
         self.stopped: tuple[str, str, str] | None = None  #: outcome, kind and words, where it was we who ended it
         self._watch: LimitWatch | None = None
         self._not_enforced: list[str] = []
+        self.suspension: Suspension | None = None  #: there once it has run for a moment
+        self.quiet = False
         self._child = 0
         self._usage: Usage | None = None
         self._used: resource.struct_rusage | None = None
@@ -91,6 +95,8 @@ class Command:
             came = signals.wait(pause)
             if came is not None and came.is_ours:
                 os.kill(child, came.number)  # not collected yet, so it is this one
+            if came is not None and self.suspension is not None:
+                self.suspension.let_go()  # it is to hear that, whatever it stands still for
             now = time.monotonic()
             if self.stopped is None and now - looked >= pause / 2:
                 looked = now
@@ -119,6 +125,9 @@ class Command:
         if self._usage is not None:
             end["usage"] = self._usage.end(self._used)
         end |= {"not_enforced": self._not_enforced, "left_processes": []}
+        if self.suspension is not None and (stood := self.suspension.stood_s(time.monotonic())):
+            end["suspended_s"] = round(stood, 3)
+        control.note_resumed(self.spool, self.task_id)
         durable = self.settings["durability"] == "full"
         end = ending.record_end(self.spool, self.task_id, self._attempt, end, durable=durable)
         ending.finish(self.spool, self.task_id, self.job, end, self.settings)
@@ -150,7 +159,10 @@ class Command:
         request = runs.cancel_requested(self.spool, self.task_id)
         if request is not None:
             return "cancelled", "cancelled", ending.cancel_message(request)
-        if limit and now - self.begun >= limit:
+        if self.suspension is None:
+            self.suspension = self._may_be_suspended()
+        self.suspension.look(now)
+        if limit and self.suspension.own_time(now) - self.begun >= limit:
             return "timed_out", "timeout", f"it ran longer than its limit of {limit:g} s; `--timeout` gives it more"
         return None
 
@@ -179,6 +191,20 @@ class Command:
         else:
             self._terminate(child)
 
+    def _may_be_suspended(self) -> Suspension:
+        from smart_agents_fs.engine.suspension import Suspension  # short commands need none of it
+
+        ticks = process.start_ticks(self._child)
+
+        def find() -> dict[int, int]:
+            return ({self._child: ticks} if ticks is not None else {}) | tree.below([self._child])
+
+        return Suspension(self.spool, self.task_id, self._attempt, self.job, find, self._say)
+
+    def _say(self, words: str) -> None:
+        if not self.quiet:
+            print(f"sa-spool: {words}", file=sys.stderr, flush=True)
+
     def _terminate(self, child: int) -> None:
         """Ask the command and all below it to end, wait for their grace, and kill what is left."""
         below = tree.below([child])
@@ -186,6 +212,8 @@ class Command:
         for number in (signal.SIGTERM, signal.SIGCONT):  # a stopped process would not hear the first one
             for pid, started in ({child: ticks} | below).items():
                 tree.send(pid, started, number)
+        if self.suspension is not None:
+            self.suspension.let_go()
         if not tree.wait_for_exit(child, self.settings["task.grace_s"]):
             os.kill(child, signal.SIGKILL)
         sweep.end_marked(self.token, [])

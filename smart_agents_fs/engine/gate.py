@@ -30,6 +30,7 @@ class Gate:
     sample: Callable[[], Snapshot]
     limits: ResourceLimits = field(default_factory=ResourceLimits)
     refusals: dict[TaskType, Admission] = field(default_factory=dict)  #: of this round
+    hold: str = ""  #: why nothing new may start in this round whatever admission says
     _reservations: Reservations = field(init=False)
     _running: dict[str, Demand] | None = None  #: what runs in this round, once a task has asked
     _snapshot: Snapshot = UNKNOWN
@@ -46,10 +47,12 @@ class Gate:
         if settings is not self._settings:
             self._settings = settings
             self.limits = ResourceLimits.in_force(settings)
-        self.refusals, self._running, self._first = {}, None, ""
+        self.refusals, self.hold, self._running, self._first = {}, "", None, ""
 
     def refusal(self, item: Waiting, running: Mapping[str, TaskType], counted: Collection[str], now: float) -> str:
         """Why `item` may not start now beside those `counted` of the `running` tasks, in words; empty when it may."""
+        if self.hold:
+            return self._refused(item, Admission(admitted=False, reason=self.hold, cause=Cause.SUSPENDED))
         if self._running is None:
             self._snapshot = self.sample()
             demands = self._reservations.running(running, self._snapshot, self.limits, now)

@@ -73,6 +73,8 @@ class History:
         if end is None or not isinstance(usage, dict) or not _is_number(usage.get("memory_peak_mb")):
             return
         duration: Any = (end.get("metrics") or {}).get("duration_s")
+        stood: Any = end.get("suspended_s")
+        duration = duration - stood if _is_number(duration) and _is_number(stood) else duration
         busy: Any = usage.get("cpu_s")
         known = _is_number(busy) and _is_number(duration)
         processors = busy / duration if known and duration >= SHORT_S else None

@@ -18,7 +18,7 @@ from smart_agents_fs.engine.attempt_end import end_record
 from smart_agents_fs.engine.orphans import ORPHANS
 from smart_agents_fs.errors import SmartAgentsError, SpoolUnusable
 from smart_agents_fs.settings import Settings
-from smart_agents_fs.spool import audit, clock, ending, jsonio, layout, process, runs, store, tasklock
+from smart_agents_fs.spool import audit, clock, control, ending, jsonio, layout, process, runs, store, tasklock
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.task import Task
 from smart_agents_fs.spool.words import Outcome
@@ -43,6 +43,7 @@ def recover(spool: Spool, task_id: str, settings: Settings) -> str:
     left = _sweep(spool, task_id, attempt, started)
     if end is None:
         end = _end_lost(spool, task_id, job, attempt, started, left, settings)
+    control.note_resumed(spool, task_id)
     end = sweep.noted(end, left)
     audit.note(spool, "recover", task_id, attempt=attempt, outcome=end["outcome"])
     return ending.finish(spool, task_id, job, end, settings)

@@ -29,10 +29,12 @@ def write(
     machine: Snapshot,
     limits: ResourceLimits,
     refusals: Mapping[str, str],
+    suspended: Mapping[str, str],
 ) -> None:
     """Replace the status file; `waiting` are some of those that wait, with their reasons.
 
-    `refusals` are the reasons for which tasks of a type wait, whichever they are. A failure stops nothing.
+    `refusals` are the reasons for which tasks of a type wait, whichever they are, `suspended` those for which tasks
+    that run stand still by our order. A failure stops nothing.
     """
     record: dict[str, Any] = {
         "format": 1,
@@ -53,6 +55,7 @@ def write(
         },
         "limits": {key.removeprefix("limits."): getattr(limits, name) for name, key in SETTINGS.items()},
         "refusals": dict(refusals),
+        "suspended": dict(suspended),
     }
     try:
         jsonio.replace(spool.supervisor("status.json"), jsonio.dumps(record), spool.tmp, durable=False)

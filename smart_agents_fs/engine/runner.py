@@ -14,7 +14,7 @@ import signal
 import time
 
 from smart_agents_fs import settings as settings_module
-from smart_agents_fs.engine import launching, log, patience, spared, sweep, tree
+from smart_agents_fs.engine import launching, log, patience, resuming, spared, sweep, tree
 from smart_agents_fs.engine.agents import agent_for
 from smart_agents_fs.engine.agents.base import (
     Agent,
@@ -27,10 +27,11 @@ from smart_agents_fs.engine.agents.base import (
 from smart_agents_fs.engine.attempt_end import Stop, end_record, stopped
 from smart_agents_fs.engine.clocks import Clocks
 from smart_agents_fs.engine.output import Output
+from smart_agents_fs.engine.suspension import Suspension
 from smart_agents_fs.engine.task_limits import LimitWatch, TaskLimits
 from smart_agents_fs.engine.usage import Usage
 from smart_agents_fs.errors import SpoolUnusable
-from smart_agents_fs.spool import ending, jsonio, layout, process, runs, store
+from smart_agents_fs.spool import control, ending, jsonio, layout, process, runs, store
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.task import Task
 from smart_agents_fs.spool.words import Outcome
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 LOOK_S = 0.2  #: between two looks at the agent's output and at `cancel`
 FIRST_LOOK_S = 0.03  #: the same in the first second: short tasks should not wait
 STDERR_TAIL = 8192
+EDGE_GRACE_S = 2.0  #: between the request to end and the kill where the machine has no time for more
 
 
 class Runner:
@@ -64,6 +66,7 @@ class Runner:
         self.usage = Usage(spool, task_id, attempt)
         self.limits = TaskLimits.in_force(self.job, settings)
         self.refused: list[str] = []  #: wishes for its priority that the system did not grant
+        self.suspension = Suspension(spool, task_id, attempt, self.job, self._below, self._say)
 
     def run(self) -> str:
         """Do the attempt and return the state in which the task then is."""
@@ -104,7 +107,7 @@ class Runner:
         left = self._sweep() if stop is not None else []
         output.finish()
         report = self._report(reader, exit_code, stop)
-        return self._end(report, exit_code, launch.not_enforced, left)
+        return self._end(report, exit_code, launch.not_enforced, left, requeue=stop.requeue if stop else 0)
 
     def _dependencies(self) -> list[dict[str, Any]]:
         """What the tasks left that this one depends on, also written for the agent; nearly all depend on none."""
@@ -128,6 +131,7 @@ class Runner:
             attempt=self.attempt,
             environ=os.environ,
             dependencies=dependencies,
+            **resuming.of_attempt(self.spool, self.task_id),
         )
         return agent.launch(self.task, context)
 
@@ -177,16 +181,15 @@ class Runner:
             gone = tree.wait_for_exit(child, pause)
             now = time.monotonic()
             sample = self.usage.sample(now, limits.every_s)
+            own = self.suspension.own_time(now)
             if output.look():
-                clocks.heard(now)
+                clocks.heard(own)
             if gone:
                 return None
-            stop = self._cancel_asked() or clocks.run_out(now) or limits.passed(sample, output.size, now)
-            if stop is not None and stop.at_once:
-                self._kill(child)
-            elif stop is not None:
-                self._terminate(child)
+            stop = self._cancel_asked() or self.suspension.look(now) or clocks.run_out(own)
+            stop = stop or limits.passed(sample, output.size, now)
             if stop is not None:
+                self._stop(child, stop)
                 return stop
 
     def _clocks(self, agent: Agent) -> Clocks:
@@ -203,17 +206,18 @@ class Runner:
             return None
         return Stop(outcome=Outcome.CANCELLED, kind="cancelled", message=ending.cancel_message(request))
 
-    def _terminate(self, child: int) -> None:
-        """Ask the agent and its group to end, wait for its grace, kill it; what it started is left to the sweep."""
+    def _stop(self, child: int, stop: Stop) -> None:
+        """End the agent: ask it and its group, and kill it after its grace; what it started is left to the sweep."""
+        if stop.at_once:
+            _signal(os.kill, child, signal.SIGSTOP)
+            sweep.stop_and_kill(self._below())
+            return
         _signal(os.killpg, child, signal.SIGTERM)
         _signal(os.killpg, child, signal.SIGCONT)  # a stopped process would not hear the other one
-        if not tree.wait_for_exit(child, self.settings["task.grace_s"]):
+        self.suspension.let_go()
+        grace = self.settings["task.grace_s"]
+        if not tree.wait_for_exit(child, min(grace, EDGE_GRACE_S) if stop.requeue else grace):
             _signal(os.kill, child, signal.SIGKILL)
-
-    def _kill(self, child: int) -> None:
-        """Kill the agent and all below it that is seen now; what escapes that is left to the sweep."""
-        _signal(os.kill, child, signal.SIGSTOP)
-        sweep.stop_and_kill(tree.below([os.getpid()], but=spared.pids(self.spool, self.task_id)))
 
     def _collect(self, child: int) -> int | None:
         """The agent's exit code; None when nothing ends it: it may belong to another user, or hang in the kernel."""
@@ -221,13 +225,19 @@ class Runner:
             return None
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
+    def _below(self) -> dict[int, int]:
+        return tree.below([os.getpid()], but=spared.pids(self.spool, self.task_id))
+
+    def _say(self, words: str) -> None:
+        log.say(f"{self.task_id} attempt {self.attempt} {words}")
+
     def _sweep(self) -> list[sweep.Left]:
         return sweep.end_descendants(lambda: spared.pids(self.spool, self.task_id))
 
     def _report(self, reader: Reader, exit_code: int | None, stop: Stop | None) -> Report:
         stderr = runs.tail(self.spool.attempt(self.task_id, self.attempt, "stderr.log"), STDERR_TAIL)
         report = reader.report(exit_code, stderr)
-        if stop is None:
+        if stop is None or (stop.requeue and reader.finished):  # it was done when it was to make room
             return report
         return stopped(report, stop)
 
@@ -240,12 +250,19 @@ class Runner:
         exit_code: int | None,
         not_enforced: tuple[str, ...],
         left: Sequence[sweep.Left] = (),
+        *,
+        requeue: int = 0,
     ) -> str:
         end = end_record(report, self.attempt, self.token, exit_code, self.started, time.time())
         end["metrics"]["duration_s"] = round(time.monotonic() - self.begun, 3)  # the clock may have been set
         end["usage"] = self.usage.end()
         end["not_enforced"] = [*self.limits.not_enforced, *self.refused, *not_enforced]
         end["left_processes"] = []
+        if requeue and report.outcome is Outcome.CANCELLED:
+            end["requeued"] = requeue
+        if stood := self.suspension.stood_s(time.monotonic()):
+            end["suspended_s"] = round(stood, 3)
+        control.note_resumed(self.spool, self.task_id)
         end = sweep.noted(end, left)
         recorded = self._patiently(
             lambda: ending.record_end(self.spool, self.task_id, self.attempt, end, durable=self.durable)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from smart_agents_fs import settings as settings_module
 from smart_agents_fs.engine import heirs, intake, log, report
+from smart_agents_fs.engine.learning import Learning
 from smart_agents_fs.engine.retention import Retention
 from smart_agents_fs.engine.series_keeper import SeriesKeeper
 from smart_agents_fs.engine.snapshot import Snapshot
@@ -69,12 +70,14 @@ class Supervisor:
     _settings_stamp: tuple[int, int, int] | None = None
     _retention: Retention = field(init=False)
     _recent: recent.Follower = field(init=False)
+    _learning: Learning = field(init=False)
 
     def __post_init__(self) -> None:
         self.turns = Turns(self.spool, self.start_runner, self.load_settings(), self.sample)
         self.series = SeriesKeeper(self.spool)
         self._retention = Retention(self.spool)
         self._recent = recent.Follower(self.spool)
+        self._learning = Learning(self.spool)
 
     def tick(self, now: float, names: Collection[str] = (), ended: Collection[str] | None = None) -> None:
         """One round at `now` (Unix seconds).
@@ -131,7 +134,7 @@ class Supervisor:
             return 1.0
         limit = FOLLOW_S if self.running else RESCAN_S
         limit = REPORT_S if self._unreported or self._recent.behind else limit
-        limit = min(limit, self.turns.gate.next_look_s() or limit)
+        limit = min(limit, self.turns.gate.next_look_s() or limit, self.turns.restraint.next_look_s() or limit)
         starts = [*self.series.times(), *([] if (start := self.waiting.next_start()) is None else [start])]
         return max(0.05, min([limit, *[start - now for start in starts if start > now]]))
 
@@ -165,6 +168,7 @@ class Supervisor:
             machine=self.sample(),
             limits=self.turns.gate.limits,
             refusals=self.turns.gate.reasons(),
+            suspended=self.turns.restraint.reasons(),
         )
 
     def _fresh_settings(self) -> Settings:
@@ -260,6 +264,7 @@ class Supervisor:
         listed = set(store.ids_in(self.spool, layout.RUNNING))
         for task_id in set(self.running) - listed:
             del self.running[task_id]
+            self._learning.ended(task_id, now)
             self.turns.release([task_id], now)
             if os.path.lexists(self.spool.job(layout.PENDING, task_id)):  # back for another attempt
                 self.turns.again.add(f"{task_id}.json")
@@ -275,6 +280,7 @@ class Supervisor:
                 os.makedirs(self.spool.run(task_id), 0o700, exist_ok=True)
             except (OSError, SmartAgentsError) as error:
                 log.say(f"cannot recover {task_id} yet: {error}")
+        self._learning.save(now)
 
     def _type_of(self, task_id: str) -> TaskType:
         job = jsonio.load_or_none(self.spool.job(layout.RUNNING, task_id)) or {}

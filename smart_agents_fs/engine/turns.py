@@ -15,7 +15,8 @@ from typing import Any
 from smart_agents_fs.engine import log, recovery
 from smart_agents_fs.engine.gate import Gate
 from smart_agents_fs.engine.lending import Loans
-from smart_agents_fs.engine.snapshot import Snapshot
+from smart_agents_fs.engine.restraint import Restraint
+from smart_agents_fs.engine.snapshot import UNKNOWN, Snapshot
 from smart_agents_fs.engine.waiting import Queue, Waiting
 from smart_agents_fs.errors import SmartAgentsError
 from smart_agents_fs.settings import Settings
@@ -50,6 +51,7 @@ class Turns:
     sample: Callable[[], Snapshot]
     waiting: Queue = field(init=False)
     gate: Gate = field(init=False)
+    restraint: Restraint = field(init=False)
     running: dict[str, TaskType] = field(default_factory=dict)
     again: set[str] = field(default_factory=set)  #: files in `pending/` that have to be taken in anew
     busy: bool = False  #: whether a lock was busy in this round: no event tells when it is let go
@@ -64,6 +66,7 @@ class Turns:
         self.waiting = Queue(self.settings["task.priority"], self.settings["task.ageing_s"])
         self.gate = Gate(self.spool, self.sample)
         self._loans = Loans(self.spool)
+        self.restraint = Restraint(self.spool)
 
     def begin(self, settings: Settings) -> None:
         """Begin a round under these settings."""
@@ -97,6 +100,7 @@ class Turns:
         """Start whatever may start now."""
         self._look_again_at_some(now)
         self._loans.look(self.running)
+        self._restrain(now)
         may = {kind for kind in TaskType if not (pausing.SPOOL in self._paused or kind in self._paused)}
         not_paused = frozenset(may)
         counted = self._loans.counted(self.running, None)
@@ -155,6 +159,12 @@ class Turns:
             self.put(item, now)
         while self._gone:
             self.release([self._gone.pop()], now)
+
+    def _restrain(self, now: float) -> None:
+        """Let tasks that run stand still or go on, as the machine has it; then nothing new starts."""
+        machine = self.sample() if self.running else UNKNOWN
+        lenders, limits = self._loans.lenders, self.gate.limits
+        self.gate.hold = self.restraint.look(self.running, machine, limits, self.settings, lenders=lenders, now=now)
 
     def _refusal(self, item: Waiting, now: float) -> str:
         return self.gate.refusal(item, self.running, self._loans.counted(self.running, item.parent), now)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from smart_agents_fs.spool.layout import Spool
 
 
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 600.0  #: before a task starts again that was put back to make room
+
+
 def record_end(spool: Spool, task_id: str, attempt: int, end: dict[str, Any], *, durable: bool) -> dict[str, Any]:
     """Write the end record of an attempt and return the one that counts: the first that was written."""
     path = spool.attempt(task_id, attempt, "end.json")
@@ -39,15 +42,32 @@ def finish(spool: Spool, task_id: str, job: dict[str, Any], end: dict[str, Any],
     """
     attempt = end["attempt"]
     now = time.time()
-    delay = failures.retry_delay(end, failures.policy_of(job, rules), now, forgiven=runs.forgiven(spool, task_id))
+    free = runs.forgiven(spool, task_id) + runs.unspent(spool, task_id)
+    delay = failures.retry_delay(end, failures.policy_of(job, rules), now, forgiven=free)
+    request = runs.cancel_requested(spool, task_id)
     # Not while something of this attempt lives: two of one task must never be at work.
-    held = end.get("left_processes") or runs.cancel_requested(spool, task_id) is not None
+    held = end.get("left_processes") or request is not None
+    if end.get("requeued") and not held:
+        return _requeue(spool, task_id, job, end, now)
+    if end.get("requeued") and request is not None:
+        end = end | {"error": {"kind": "cancelled", "message": cancel_message(request)}}
     if delay is not None and not held:
         runs.put_back(spool, task_id, attempt, now + delay, pause_s=delay)
         store.move(spool, task_id, layout.RUNNING, layout.PENDING)
         audit.note(spool, "retry", task_id, attempt=attempt, outcome=end["outcome"], failure=failures.class_of(end))
         return layout.PENDING
     return conclude(spool, task_id, job, end, layout.RUNNING)
+
+
+def _requeue(spool: Spool, task_id: str, job: dict[str, Any], end: dict[str, Any], now: float) -> str:
+    """Put back a task whose attempt we ended to make room; each time it waits longer before it may start again."""
+    reason = str((end.get("error") or {}).get("message") or "")
+    tell_event(spool, job, notices.of_event(task_id, job, "requeued", end["requeued"], reason))
+    pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(runs.unspent(spool, task_id), 30))
+    runs.give_back(spool, task_id, end["attempt"], now + pause, pause_s=pause)
+    store.move(spool, task_id, layout.RUNNING, layout.PENDING)
+    audit.note(spool, "requeue", task_id, attempt=end["attempt"], seq=end["requeued"])
+    return layout.PENDING
 
 
 def conclude(spool: Spool, task_id: str, job: dict[str, Any], end: dict[str, Any], source: str) -> str:
@@ -64,6 +84,7 @@ def conclude(spool: Spool, task_id: str, job: dict[str, Any], end: dict[str, Any
         # After an attempt its end record is durable, and the result can be made again from it; see `mend`.
         jsonio.replace(path, jsonio.dumps(result), spool.tmp, durable=source == layout.PENDING)
     tell(spool, job, result)
+    pausing.forget(spool, task_id)
     target = state_for(result["outcome"])
     store.move(spool, task_id, source, target)
     audit.note(spool, "end", task_id, outcome=result["outcome"], attempt=result["attempt"])
@@ -95,7 +116,6 @@ def end_unrun(
         "ended_at": now,
         "retried": runs.retried(spool, task_id),
     }
-    pausing.forget(spool, task_id)
     return conclude(spool, task_id, job, end, layout.PENDING)
 
 
@@ -117,10 +137,24 @@ def mend(spool: Spool, task_id: str, job: dict[str, Any]) -> dict[str, Any] | No
 
 def tell(spool: Spool, job: dict[str, Any], result: dict[str, Any]) -> None:
     """Post the notice of an ended task, unless it is silent or the notice is there already."""
+    _post(spool, job, notices.of_ending(job, result))
+
+
+def tell_event(spool: Spool, job: dict[str, Any], notice: dict[str, Any], instead_of: str = "") -> None:
+    """Post in the same way that something happened to a task which goes on: a notice of `notices.of_event`.
+
+    It takes the place of the one about the event `instead_of`, where nobody was told that yet.
+    """
+    _post(spool, job, notice)
+    if instead_of:
+        notices.take_back(spool, f"{notice['task']}.{instead_of}.json")
+
+
+def _post(spool: Spool, job: dict[str, Any], notice: dict[str, Any]) -> None:
     if ((job.get("notify") or {}).get("strategy") or _strategy()) == "silent":
         return
     project = job.get("project_dir") or (sessions.project_of(job["cwd"]) if job.get("cwd") else None)
-    notice = notices.of_ending(job, result) | {"project_dir": project}
+    notice = notice | {"project_dir": project}
     notices.post(spool, sessions.mailbox_for(spool, job.get("session_id"), project), notice)
 
 

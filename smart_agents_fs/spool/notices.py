@@ -20,6 +20,12 @@ NEW, OFFERED, SEEN = "new", "offered", "seen"
 BOXES = (NEW, OFFERED, SEEN)
 LEFT = 3  #: processes in a notice that could not be ended
 EXCERPT = 500  #: characters of the agent's words in a notice
+#: what may happen to a task that goes on → how it is told, between what it was and why
+EVENTS = {
+    "suspended": ("was suspended", "it goes on by itself"),
+    "resumed": ("goes on", ""),
+    "requeued": ("was ended to make room and put back", "it starts again by itself, and this attempt does not count"),
+}
 
 
 def of_ending(job: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
@@ -32,7 +38,7 @@ def of_ending(job: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
     output = result.get("output")
     words = output if isinstance(output, str) else jsonio.dumps(output, 1) if output is not None else ""
     error = result.get("error") or {}
-    agent = job.get("agent") or ("command" if job.get("argv") else "claude")
+    agent = _agent(job)
     # An agent begins with its answer; a program comes to its point in the end.
     quoted = quoting.ending(words, EXCERPT) if agent == "command" else quoting.excerpt(words, EXCERPT)
     left = [quoting.line(str(words), 120) for words in result.get("left_behind") or ()]
@@ -54,6 +60,36 @@ def of_ending(job: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
     }
     notice |= {"left_behind": left[:LEFT]} if left else {}
     return notice | (_of_series(job, result) if job.get("series") else {})
+
+
+def of_event(
+    task_id: str, job: dict[str, Any], event: str, number: int, reason: str, stood_s: float | None = None
+) -> dict[str, Any]:
+    """The notice of one of `EVENTS`; its id follows from task, event and the number of the order behind it.
+
+    `stood_s` is for how long the task stood still, once it goes on.
+    """
+    return {
+        "format": 1,
+        "id": f"{task_id}.{event}-{number}",
+        "task": task_id,
+        "event": f"{event}-{number}",
+        "outcome": None,
+        "description": quoting.line(fields.describe(job), 80),
+        "agent": _agent(job),
+        "error": None,
+        "reason": quoting.line(reason, 200),
+        "excerpt": [],
+        "duration_s": None if stood_s is None else round(stood_s, 3),
+        "files": 0,
+        "session_id": job.get("session_id"),
+        "project_dir": job.get("project_dir"),
+        "posted_at": clock.stamp(),
+    }
+
+
+def _agent(job: dict[str, Any]) -> str:
+    return job.get("agent") or ("command" if job.get("argv") else "claude")
 
 
 def _of_series(job: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
@@ -96,6 +132,18 @@ def post(spool: Spool, mailbox: str, notice: dict[str, Any]) -> bool:
             return True
         except FileNotFoundError:  # removed under us, because its session has ended unheard
             continue
+
+
+def take_back(spool: Spool, name: str) -> None:
+    """Remove a notice that nobody was offered yet, because a later one says what it says and more."""
+    for mailbox in os.listdir(spool.directory("notices")):
+        if not os.path.lexists(f"{spool.mailbox(mailbox, NEW)}/{name}"):
+            continue
+        held = lock(spool, mailbox)
+        if held is not None:
+            with held:
+                discard(spool, mailbox, NEW, name)
+                tidy_due(spool, mailbox)
 
 
 def remove_if_unused(spool: Spool, mailbox: str) -> None:

@@ -26,6 +26,11 @@ def forgiven(spool: Spool, task_id: str) -> int:
     return _scheduled(spool, task_id, "forgiven")
 
 
+def unspent(spool: Spool, task_id: str) -> int:
+    """How many attempts since then were ended by us to be made again; they do not count either."""
+    return _scheduled(spool, task_id, "unspent")
+
+
 def retried(spool: Spool, task_id: str) -> int:
     """How often the task was retried by hand."""
     return _scheduled(spool, task_id, "retried")
@@ -76,7 +81,18 @@ def put_back(spool: Spool, task_id: str, attempts: int, not_before: float, *, pa
     `pause_s` says how far ahead that is, where a pause is meant and not a time of day.
     """
     _schedule(
-        spool, task_id, attempts, not_before, forgiven(spool, task_id), retried(spool, task_id), pause_s=pause_s
+        *(spool, task_id, attempts, not_before, forgiven(spool, task_id), retried(spool, task_id)),
+        pause_s=pause_s,
+        unspent=unspent(spool, task_id),
+    )
+
+
+def give_back(spool: Spool, task_id: str, attempts: int, not_before: float, *, pause_s: float) -> None:
+    """The same where the latest of these attempts was ended by us to be made again: it counts as not spent."""
+    _schedule(
+        *(spool, task_id, attempts, not_before, forgiven(spool, task_id), retried(spool, task_id)),
+        pause_s=pause_s,
+        unspent=unspent(spool, task_id) + 1,
     )
 
 
@@ -165,12 +181,15 @@ def _schedule(
     retried: int,
     *,
     pause_s: float | None = None,
+    unspent: int = 0,
 ) -> None:
     record: dict[str, Any] = {"format": 1, "attempts": attempts, "not_before": clock.stamp(not_before)}
     if pause_s is not None:
         record["pause_s"] = round(pause_s, 3)
     if retried:
         record |= {"forgiven": forgiven, "retried": retried}
+    if unspent:
+        record["unspent"] = unspent
     series = (jsonio.load_or_none(spool.run(task_id, "schedule.json")) or {}).get("series")
     if series is not None:
         record["series"] = series
@@ -200,6 +219,15 @@ def size_of(path: str) -> int:
         return os.stat(path).st_size
     except OSError:
         return 0
+
+
+def head(path: str, limit: int) -> bytes:
+    """The first `limit` bytes of a log; empty when it is missing."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(limit)
+    except OSError:
+        return b""
 
 
 def tail(path: str, limit: int) -> str:

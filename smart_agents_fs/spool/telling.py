@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from smart_agents_fs.spool import clock, quoting
+from smart_agents_fs.spool import clock, notices, quoting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
 BUDGET = 1900  #: characters the model is told in one turn; the client shows it a file instead of much longer text
+EVENTS_SHOWN = 2  #: events that the person's line tells in full
 LATE_S = 60.0  #: by which an occurrence of a series may start later than it was due without a word about it
+EVENT_MARKS = {"suspended": "⏸", "resumed": "▶", "requeued": "↩"}
 MARKS = {"succeeded": "✅", "cancelled": "⏹", "timed_out": "⏱"}
 ENDINGS = {
     "succeeded": "succeeded",
@@ -43,7 +45,15 @@ def for_model(notices: list[dict[str, Any]]) -> str:
 
 
 def for_person(notices: list[dict[str, Any]]) -> str:
-    """One line for the person: what ended, and how to read more."""
+    """One line for the person: what ended or happened, and how to read more."""
+    happened = [notice for notice in notices if _event(notice)]
+    if happened:
+        over = [notice for notice in notices if not _event(notice)]
+        facts = [f"{EVENT_MARKS[_event(notice)]} {_fact(notice)}" for notice in happened[:EVENTS_SHOWN]]
+        more = len(happened) - len(facts)
+        facts += [f"and {more} more"] if more else []
+        facts += [for_person(over)] if over else ["sa-spool list"]
+        return " · ".join(facts)
     if len(notices) == 1:
         only = notices[0]
         why = f": {reason(only['outcome'], only['error'])}" if only.get("error") else ""
@@ -76,6 +86,12 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 3600}h {whole % 3600 // 60}m"
 
 
+def remaining(seconds: float, span: Sequence[float] | None) -> str:
+    """How long it will take yet, in words: `2m 15s (1m 2s to 4m 0s)`."""
+    about = duration(seconds) or "0s"
+    return f"{about} ({duration(span[0])} to {duration(span[1])})" if span else about
+
+
 def _told(notice: dict[str, Any], share: int) -> Iterator[str]:
     """The lines about one notice, about `share` characters of them."""
     fact = mark(notice["id"]) + _fact(notice)
@@ -101,12 +117,32 @@ def _told(notice: dict[str, Any], share: int) -> Iterator[str]:
 
 
 def _fact(notice: dict[str, Any]) -> str:
+    event = _event(notice)
+    if event:
+        return _happened(notice, event)
     took = duration(notice.get("duration_s"))
     files = notice.get("files") or 0
     changed = f", {files} file{'s' if files != 1 else ''} changed" if files else ""
     described = quoting.neutral(quoting.line(str(notice.get("description") or ""), 80))
     ending = ENDINGS.get(notice["outcome"], "ended")
     return f"“{described}” {ending}{' after ' + took if took else ''}{changed}{_lateness(notice)}"
+
+
+def _event(notice: dict[str, Any]) -> str:
+    """Which of `notices.EVENTS` a notice tells; empty for an ending."""
+    name = str(notice.get("event") or "").partition("-")[0]
+    return name if name in notices.EVENTS else ""
+
+
+def _happened(notice: dict[str, Any], event: str) -> str:
+    """What happened to a task that has not ended, why, and what comes of it."""
+    what, then = notices.EVENTS[event]
+    described = quoting.neutral(quoting.line(str(notice.get("description") or ""), 80))
+    stood = duration(notice.get("duration_s"))
+    reason = quoting.neutral(quoting.line(str(notice.get("reason") or ""), 200))
+    said = f"“{described}” {what}"
+    said += f" after it was suspended for {stood}" if stood else ""
+    return said + (f" ({reason})" if reason else "") + (f"; {then}" if then else "")
 
 
 def _lateness(notice: dict[str, Any]) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from functools import cache
 from itertools import chain
 
 from smart_agents_fs import environment, settings
 from smart_agents_fs.errors import SmartAgentsError, SpoolUnusable, TaskNotFound
 from smart_agents_fs.spool import (
     clock,
+    control,
     dependencies,
     fields,
     ids,
@@ -24,9 +26,10 @@ from smart_agents_fs.spool import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
+    from smart_agents_fs.spool.durations import Durations
     from smart_agents_fs.spool.layout import Spool
 
 DAY_S = 86_400
@@ -45,8 +48,10 @@ def status(spool: Spool, task_id: str) -> dict[str, Any]:
     return describe(spool, task_id, state, job)
 
 
-def describe(spool: Spool, task_id: str, state: str, job: dict[str, Any]) -> dict[str, Any]:
-    """The status object of a task whose state and job file are known."""
+def describe(
+    spool: Spool, task_id: str, state: str, job: dict[str, Any], known: Callable[[], Durations] | None = None
+) -> dict[str, Any]:
+    """The status object of a task whose state and job file are known; `known` gives what is known of durations."""
     ended = state in layout.ENDED
     result = (jsonio.load_or_none(spool.run(task_id, "result.json")) if ended else None) or {}
     if (result.get("error") or {}).get("kind") == "invalid_job":
@@ -59,7 +64,9 @@ def describe(spool: Spool, task_id: str, state: str, job: dict[str, Any]) -> dic
         running = jsonio.load_or_none(spool.attempt(task_id, attempt, "attempt.json")) or {}
         progress = jsonio.load_or_none(spool.run(task_id, "progress.json")) or {}
         progress = progress if progress.get("attempt") == attempt else {}  # of the attempt before
-    percent = 100 if state == "completed" else progress.get("progress")
+    remaining, span, by_time = _expected(job, running, progress, known or (lambda: _durations(spool)))
+    told = progress.get("progress")
+    percent = 100 if state == "completed" else by_time if told is None else told
     agent = job.get("agent") or ("command" if job.get("argv") else "claude")
     kind = job.get("type") or ("command" if agent == "command" else "agent_execution")
     return {
@@ -72,8 +79,10 @@ def describe(spool: Spool, task_id: str, state: str, job: dict[str, Any]) -> dic
         "priority": job.get("priority") or _default_priority(),
         "progress": percent,
         "current_step": progress.get("step") or None,
-        "estimated_remaining_s": _remaining(job, running),
+        "estimated_remaining_s": remaining,
+        "estimated_range_s": span,
         "waiting_for": waiting_for(spool, task_id, kind, job) if state == layout.PENDING else None,
+        "suspended": _suspended(spool, task_id, attempt) if state == layout.RUNNING else None,
         "attempt": attempt,
         "created_at": job.get("created_at") or clock.stamp(ids.submitted_at(task_id)),
         "started_at": result.get("started_at") or running.get("started_at"),
@@ -100,6 +109,7 @@ def listing(
     # What lives comes first: a long task is not to be hidden behind a hundred that were submitted after it.
     alive = [state for state in states if state not in layout.ENDED]
     live = sorted([(task_id, state) for state in alive for task_id in store.ids_in(spool, state)], reverse=True)
+    known = cache(lambda: _durations(spool))
     any_will_do = not (session or project) and set(states).issuperset(layout.ENDED)
     found: list[dict[str, Any]] = []
     for task_id, state in chain(live, _ended(spool, states, limit if any_will_do else None, everything=everything)):
@@ -113,7 +123,7 @@ def listing(
                 continue
         if (session and job.get("session_id") != session) or (project and job.get("project_dir") != project):
             continue
-        found.append(describe(spool, task_id, state, job))
+        found.append(describe(spool, task_id, state, job, known))
     return sorted(found, key=lambda status: str(status["id"]), reverse=True)
 
 
@@ -228,8 +238,26 @@ def _moved(spool: Spool, task_id: str, state: str) -> tuple[str, dict[str, Any]]
         return "", {}
 
 
-def _remaining(job: dict[str, Any], running: dict[str, Any]) -> float | None:
-    estimate, started = job.get("estimated_duration_s"), running.get("started_at")
-    if not estimate or not started:
-        return None
-    return max(0.0, round(clock.parse(started) + float(estimate) - time.time(), 1))
+def _suspended(spool: Spool, task_id: str, attempt: int) -> dict[str, Any] | None:
+    """Since when and why a running task stands still; None when it does not."""
+    found = control.suspended(spool, task_id, attempt)
+    return None if found is None else {"since": found.get("since"), "reason": found.get("reason")}
+
+
+def _expected(
+    job: dict[str, Any], running: dict[str, Any], progress: dict[str, Any], known: Callable[[], Durations]
+) -> tuple[float | None, list[float] | None, float | None]:
+    """Of a running task: the seconds that are left, their range, and how far it is by time alone; None if unknown."""
+    if not clock.is_time(running.get("started_at")):
+        return None, None, None
+    from smart_agents_fs.spool import durations
+
+    started = clock.parse(str(running["started_at"]))
+    elapsed = max(0.0, time.time() - started)
+    return durations.of_running(known(), job, progress, elapsed_s=elapsed, started=started)
+
+
+def _durations(spool: Spool) -> Durations:
+    from smart_agents_fs.spool.durations import Durations
+
+    return Durations.read(spool)

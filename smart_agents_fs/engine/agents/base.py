@@ -39,6 +39,7 @@ class Context:
     attempt: int
     environ: Mapping[str, str]  #: the environment of the runner, as it came from whoever started the supervisor
     dependencies: Sequence[Mapping[str, Any]] = ()  #: what the task depends on, as in `dependencies.json`
+    resume: str | None = None  #: the agent's own id of the conversation to go on with, if it still has it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -29,6 +29,11 @@ _PERMISSION_PROMPTS_SINCE = (2, 1, 259)
 DEPENDENCIES = 30  #: that a prompt names; the file has them all
 RULES = 500  #: dependencies whose results may be read, so that an argument list never gets too long
 _NOT_IN_RULES = dict.fromkeys(map(ord, "(),[]*\\!"), "?")  #: what has a meaning in a rule; there `?` is any letter
+#: what a resumed conversation is told; a person may read it in the transcript, so it says what is so
+_GO_ON = (
+    "This session had been ended from outside, to make room on the machine. The task given above is not finished; it "
+    "goes on from where it stopped.\n"
+)
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 
@@ -51,8 +56,10 @@ class ClaudeAgent:
         program = agents.find_claude(settings, env["PATH"], {**context.environ, **env})
         if program is None:
             raise AgentUnavailable("agent_missing", _missing(settings))
-        session = _uuid4()
-        argv = [program, "-p", "--output-format", "stream-json", "--verbose", "--session-id", session]
+        resumed = context.resume if context.resume and self._has_transcript(context, env) else None
+        session = resumed or _uuid4()
+        argv = [program, "-p", "--output-format", "stream-json", "--verbose"]
+        argv += ["--resume" if resumed else "--session-id", session]
         if (client_version(program) or (0,)) >= _PERMISSION_PROMPTS_SINCE:
             argv += ["--permission-prompts", "none"]
         if settings["claude.permission_mode"]:
@@ -69,7 +76,7 @@ class ClaudeAgent:
         return Launch(
             argv=tuple(argv),
             env=env,
-            stdin=_prompt(task, context).encode("utf-8"),
+            stdin=(_GO_ON if resumed else _prompt(task, context)).encode("utf-8"),
             session=session,
             not_enforced=tuple(f"env.{name}" for name in task.env if is_refused(name)),
         )
@@ -81,6 +88,14 @@ class ClaudeAgent:
     def silence_timeout_s(self, settings: Settings) -> float:
         """Seconds of silence that a claude task is granted unless it says otherwise; 0 is for ever."""
         return float(settings["claude.silence_timeout_s"])
+
+    def _has_transcript(self, context: Context, env: dict[str, str]) -> bool:
+        """Whether the client still has the conversation that is to be gone on with: it refuses one it has not."""
+        projects = f"{agents.claude_dir(self._home, env)}/projects"
+        try:
+            return any(os.path.isfile(f"{projects}/{name}/{context.resume}.jsonl") for name in os.listdir(projects))
+        except OSError:
+            return False
 
     def _check_subagent(self, context: Context, env: dict[str, str]) -> None:
         """Look before a start that would fail: between submission and now the file may have gone."""
