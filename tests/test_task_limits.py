@@ -18,7 +18,7 @@ from waiting import wait_until
 
 from smart_agents_fs import settings
 from smart_agents_fs.cli.stop import stop
-from smart_agents_fs.engine import daemon, task_limits
+from smart_agents_fs.engine import daemon, priority, task_limits
 from smart_agents_fs.engine.attempt_end import Stop
 from smart_agents_fs.engine.task_limits import LimitWatch, TaskLimits
 from smart_agents_fs.engine.usage import Sample
@@ -215,6 +215,16 @@ def test_a_program_that_cannot_be_started_with_its_priority_is_named_as_ever(spo
     error = result(spool, task)["error"]
     assert (error["kind"], error["class"]) == ("agent_missing", "permanent")
     assert "no such file" in error["message"]
+
+
+def test_a_priority_that_the_system_refuses_is_told_and_the_program_runs_all_the_same() -> None:
+    def as_nobody() -> None:
+        if os.geteuid() == 0:
+            os.setuid(65534)
+
+    pid, refused = priority.spawn("/bin/true", ["true"], {}, (-15, "idle"), as_nobody)
+    assert refused == ["limits.nice"]
+    assert os.waitpid(pid, 0)[1] == 0
 
 
 def test_the_settings_limit_each_task_and_a_task_may_lift_that(
