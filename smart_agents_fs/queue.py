@@ -25,6 +25,7 @@ from smart_agents_fs.errors import InvalidJob, SmartAgentsError, TaskNotFound
 from smart_agents_fs.queue_stream import ProgressStream
 from smart_agents_fs.queue_types import (
     BackgroundTask,
+    FileChange,
     NotificationConfig,
     ProgressUpdate,
     TaskArtifacts,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BackgroundTask",
     "BackgroundTaskQueue",
+    "FileChange",
     "NotificationConfig",
     "ProgressStream",
     "ProgressUpdate",
@@ -250,7 +252,11 @@ def _result(found: dict[str, Any]) -> TaskResult:
             cost_usd=metrics["cost_usd"] or 0.0,
             num_turns=metrics["num_turns"] or 0,
         ),
-        artifacts=TaskArtifacts(files=tuple(artifacts.get("files") or ()), changes=artifacts.get("changes") or 0),
+        artifacts=TaskArtifacts(
+            files=tuple(artifacts.get("files") or ()),
+            changes=artifacts.get("changes") or 0,
+            stat=tuple(FileChange(**change) for change in artifacts.get("stat") or ()),
+        ),
     )
 
 

@@ -125,11 +125,21 @@ class TaskMetrics:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class FileChange:
+    """What became of one file while a task ran, in lines; None of a binary file."""
+
+    path: str
+    added: int | None
+    removed: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TaskArtifacts:
     """Files created or modified, relative to the task's directory where they are below it."""
 
     files: tuple[str, ...] = ()
-    changes: int = 0
+    changes: int = 0  #: edits that the agent made to them
+    stat: tuple[FileChange, ...] = ()  #: what changed in its git work tree, whoever changed it; empty when unknown
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -67,6 +67,7 @@ def result(
     ]
     if found["error"]:
         lines.append(f"Reason: {quoting.line(str(found['error'].get('message')), 2000)}")
+    lines += denied(found)
     lines += left_behind(found)
     facts = list(_facts(metrics))
     if facts:
@@ -78,6 +79,16 @@ def result(
     if answer:
         lines += ["", *([answer] if full else cut(answer, status["id"], OUTPUT))]
     return lines
+
+
+def denied(found: dict[str, Any]) -> list[str]:
+    """What the agent was not allowed to do, as the rules that would allow it."""
+    rules = [quoting.line(str(rule), 200) for rule in found.get("denied") or ()]
+    if not rules:
+        return []
+    allowed = ", ".join([jsonio.dumps(rule) for rule in dict.fromkeys(rules)])
+    where = ".claude/settings.json of its directory"
+    return [f'To allow it: "permissions": {{"allow": [{allowed}]}} in {where}, then sa-spool retry {found["id"]}']
 
 
 def left_behind(found: dict[str, Any]) -> list[str]:
@@ -169,8 +180,28 @@ def _files(artifacts: dict[str, Any], *, full: bool) -> list[str]:
     if not files:
         return []
     shown = files if full else files[:FILES]
-    lines = [f"Files changed ({len(files)}):", *[f"  {quoting.line(name, 4096)}" for name in shown]]
+    numbers = {str(each["path"]): each for each in artifacts.get("stat") or ()}
+    names = [quoting.line(name, 4096) for name in shown]
+    width = min(60, max(map(len, names)))
+    lines = [f"Files changed ({len(files)}{total(artifacts)}):"]
+    for path, name in zip(shown, names, strict=True):
+        lines.append(f"  {name:<{width}}  {_lines_of(numbers[path])}" if path in numbers else f"  {name}")
     return lines if len(shown) == len(files) else [*lines, f"  … {len(files) - len(shown)} more: --full"]
+
+
+def total(artifacts: dict[str, Any]) -> str:
+    """The lines added and removed in all; empty where that is not known."""
+    stat = artifacts.get("stat") or ()
+    if not stat:
+        return ""
+    return f", +{sum(each['added'] or 0 for each in stat)} −{sum(each['removed'] or 0 for each in stat)}"
+
+
+def _lines_of(change: dict[str, Any]) -> str:
+    if change["added"] is None:
+        return "binary"
+    signs = [f"{sign}{change[name]}" for sign, name in (("+", "added"), ("−", "removed")) if change[name]]
+    return " ".join(signs) or "mode"
 
 
 def cut(text: str, task_id: str, limit: int) -> list[str]:

@@ -114,6 +114,11 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
         "further heavy commands, as TYPE=REGEX on the words from the program on; see docs/guard.md",
         ("agent_execution", "orchestration", "analysis", "e2e_test", "build", "command"),
     ),
+    "task.changes": (
+        "agents",
+        "of whose tasks what changed in their git work tree is recorded: agents (not programs), all, off",
+        ("agents", "all", "off"),
+    ),
     "claude.program": ("claude", "the Claude Code client: a name on PATH or a path", None),
     "claude.args": ([], "further arguments for every claude task", None),
     "claude.permission_mode": ("", "--permission-mode of claude tasks; empty leaves it to the client", None),

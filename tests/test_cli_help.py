@@ -21,6 +21,7 @@ DOCS: dict[str, Any] = runpy.run_path(str(REPO / "scripts" / "generate_cli_docs.
 COMMANDS: list[tuple[str, click.Command]] = list(DOCS["commands"](group, "sa-spool"))
 VERBS = [
     *(
+        "attach",
         "cancel",
         "completion",
         "config",

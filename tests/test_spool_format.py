@@ -104,7 +104,9 @@ def live_in(spool: Spool, home: Path) -> None:
     stopped = submit(spool, argv=["sleep", "600"], limits={"memory_mb": 100})
     never = submit(spool, argv=["true"], not_before="2199-01-01T00:00:00Z")
     waits = submit(spool, argv=["true"], not_before="2199-01-01T00:00:00Z", env=["HOME"], priority=10)
-    submit(spool, prompt="do it", agent="claude", model="small", idempotency_key="one", session_id="cleared")
+    subprocess.run(["git", "init", "-q", home / "shop"], check=True)
+    asked = {"idempotency_key": "one", "session_id": "cleared", "cwd": str(home / "shop")}
+    submit(spool, prompt="do it", agent="claude", model="small", **asked)
     drop(spool, "by hand.json", '{"argv": ["true"], "note": "a field of the user\'s own", "priority": null}')
     drop(spool, "broken.json", "{")
     here = [sys.executable, "-m", "smart_agents_fs"]
@@ -188,7 +190,7 @@ def submit(spool: Spool, **asked: object) -> str:
 def write_client(home: Path) -> Path:
     """A stand-in for the client: it says what the real one once said."""
     program = home / "claude"
-    program.write_text(f"#!/bin/sh\ncat >/dev/null\nexec cat '{TESTS}/streams/2.1.330-work.jsonl'\n")
+    program.write_text(f"#!/bin/sh\ncat >made.txt\nexec cat '{TESTS}/streams/2.1.330-work.jsonl'\n")
     program.chmod(0o755)
     return program
 

@@ -30,18 +30,40 @@ def list_(states: tuple[str, ...], session: str, project: str, limit: int, *, ev
     )
 
 
-@command("result", "sa-spool result task_6b2k9x1qd0", "sa-spool result qd0 --json | jq -r .output")
+@command(
+    "result",
+    "sa-spool result task_6b2k9x1qd0",
+    "sa-spool result qd0 --diff",
+    "sa-spool result qd0 --json | jq -r .output",
+)
 @task_argument()
 @click.option("--full", is_flag=True, help="The whole output and every file, however long.")
+@click.option("--diff", is_flag=True, help="What changed in its git work tree while it ran, as a patch.")
 @json_option("the result object; null when the task has not ended")
-def result(part: str, *, full: bool, as_json: bool) -> int:
-    """How a task ended, and what its agent answered.
+def result(part: str, *, full: bool, diff: bool, as_json: bool) -> int:
+    """How a task ended, what its agent said, and what changed.
 
-    Exit code 0 when it succeeded, 1 when not, 5 while it has not ended.
+    Exit code 0 when it succeeded, 1 when not, 5 while it has not ended or no changes are known.
     """
     from smart_agents_fs.cli import result as verb
 
-    return verb.run(part=part, full=full, as_json=as_json)
+    return verb.run(part=part, full=full, diff=diff, as_json=as_json)
+
+
+@command("attach", "sa-spool attach task_6b2k9x1qd0", "sa-spool attach qd0 --print")
+@task_argument()
+@click.option("--same", is_flag=True, help="Go on in the task's own conversation, not in a copy of it.")
+@click.option("--print", "print_only", is_flag=True, help="Only print the command that does it.")
+@json_option("the session, its directory and the command; starts nothing")
+def attach(part: str, *, same: bool, print_only: bool, as_json: bool) -> int:
+    """Talk with the agent of a task that has ended.
+
+    Starts Claude Code here, with all that the agent has read and said, in a copy of its conversation: the task's own
+    stays as it was. Exit code 5 when there is no such conversation, or the task has not ended.
+    """
+    from smart_agents_fs.cli import attach as verb
+
+    return verb.run(part=part, same=same, print_only=print_only, as_json=as_json)
 
 
 @command("logs", "sa-spool logs task_6b2k9x1qd0", "sa-spool logs qd0 -f --stderr")
@@ -247,4 +269,4 @@ for command_of_config in (config_list, config_get, config_set, config_unset):
     config.add_command(command_of_config)
 for command_of_service in (service_install, service_uninstall, service_status):
     service.add_command(command_of_service)
-ALL = (list_, result, logs, wait, supervise, stop, config, service, completion)
+ALL = (list_, result, attach, logs, wait, supervise, stop, config, service, completion)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
 from smart_agents_fs import rendering
-from smart_agents_fs.cli import place
+from smart_agents_fs.cli import patch, place
 from smart_agents_fs.errors import Refused
 from smart_agents_fs.spool import jsonio, runs, series, store, view
 
@@ -14,9 +16,11 @@ if TYPE_CHECKING:
     from smart_agents_fs.spool.layout import Spool
 
 
-def run(*, part: str, as_json: bool, full: bool) -> int:
-    """Print the result of the task that `part` names."""
+def run(*, part: str, as_json: bool, full: bool, diff: bool = False) -> int:
+    """Print the result of the task that `part` names, or what it changed."""
     spool, task_id = place.with_task(part)
+    if diff:
+        return _show_diff(spool, task_id, as_json=as_json)
     return show(spool, task_id, as_json=as_json, full=full)
 
 
@@ -36,7 +40,35 @@ def show(spool: Spool, task_id: str, *, as_json: bool, full: bool) -> int:
     else:
         status = view.status(spool, task_id)
         print("\n".join(rendering.result(status, found, attempts(spool, task_id), full=full)))
+        if sys.stdout.isatty():
+            print("\n" + _deeper(spool, task_id, found), file=sys.stderr)
     return 0 if found["success"] else 1
+
+
+def _show_diff(spool: Spool, task_id: str, *, as_json: bool) -> int:
+    """Print the patch of the newest attempt, which may be empty; returns 0. Raises Refused when there is none."""
+    found = view.result(spool, task_id)
+    if found is None:
+        raise Refused(f"{task_id} has not ended; `sa-spool wait {task_id}` waits for it")
+    if "stat" not in found["artifacts"]:
+        known = f"; `sa-spool result {task_id}` names the files that it edited" if found["artifacts"]["files"] else ""
+        raise Refused(f"what {task_id} changed was not recorded (not in a git work tree, or task.changes){known}")
+    made = runs.attempts_made(spool, task_id)
+    text = runs.head(spool.attempt(task_id, made[-1], "changes.patch"), 1 << 23).decode("utf-8", "replace")
+    if as_json:
+        print(jsonio.dumps({"id": task_id, "stat": found["artifacts"]["stat"], "patch": text}))
+    else:
+        patch.show(text)
+    return 0
+
+
+def _deeper(spool: Spool, task_id: str, found: dict[str, Any]) -> str:
+    """How to see more of it."""
+    ways = [f"sa-spool result {task_id} --diff"] if found["artifacts"].get("stat") else []
+    ways.append(f"sa-spool logs {task_id}")
+    if any((end.get("details") or {}).get("session_id") for end in attempts(spool, task_id)):
+        ways.append(f"sa-spool attach {task_id}")
+    return "More: " + " · ".join(ways)
 
 
 def _repeats(spool: Spool, task_id: str) -> str:

@@ -10,6 +10,7 @@ from smart_agents_fs.spool.words import Outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
 
@@ -54,3 +55,9 @@ def end_record(
         "ended_at": clock.stamp(ended),
     }
     return failures.with_class(end)
+
+
+def with_changes(artifacts: dict[str, Any], changes: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The artifacts of an attempt with what changed in its work tree: the files, and the lines of each."""
+    files = dict.fromkeys([*artifacts["files"], *[change["path"] for change in changes]])
+    return artifacts | {"files": list(files), "stat": list(changes)}

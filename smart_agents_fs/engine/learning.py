@@ -46,7 +46,13 @@ class Learning:
         except (OSError, SmartAgentsError, jsonio.Unreadable):
             return
         if not job.get("foreground"):  # its caller waits for it, and sees how far it is
-            self.learn(job, took, trace_of(self._spool, task_id, int(result.get("attempt") or 1), took), now)
+            attempt = int(result.get("attempt") or 1)
+            end = jsonio.load_or_none(self._spool.attempt(task_id, attempt, "end.json")) or {}
+            stood = end.get("suspended_s")
+            if isinstance(stood, int | float) and stood > 0:  # its trace counts that time, so none is kept
+                self.learn(job, max(SHORT_S, took - stood), [], now)
+            else:
+                self.learn(job, took, trace_of(self._spool, task_id, attempt, took), now)
 
     def learn(self, job: dict[str, Any], took: float, trace: Sequence[Sequence[float]], now: float) -> None:
         """Judge what would have been said of a task that took so many seconds, then remember it.

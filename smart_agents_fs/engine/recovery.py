@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 from typing import Any
 
-from smart_agents_fs.engine import sweep, tree
+from smart_agents_fs.engine import changes, git, sweep, tree
 from smart_agents_fs.engine.agents import agent_for
 from smart_agents_fs.engine.agents.base import Report
 from smart_agents_fs.engine.attempt_end import end_record
@@ -41,6 +42,8 @@ def recover(spool: Spool, task_id: str, settings: Settings) -> str:
     _wait_for_its_death(task_id, started.get("runner"))
     # Also with an end record: its runner may have died between that and its own sweep.
     left = _sweep(spool, task_id, attempt, started)
+    with suppress(OSError):
+        git.forget(spool.attempt(task_id, attempt, changes.FOLDER))
     if end is None:
         end = _end_lost(spool, task_id, job, attempt, started, left, settings)
     control.note_resumed(spool, task_id)

@@ -24,14 +24,14 @@ from smart_agents_fs.engine.agents.base import (
     Reader,
     Report,
 )
-from smart_agents_fs.engine.attempt_end import Stop, end_record, stopped
+from smart_agents_fs.engine.attempt_end import Stop, end_record, stopped, with_changes
 from smart_agents_fs.engine.clocks import Clocks
 from smart_agents_fs.engine.output import Output
 from smart_agents_fs.engine.suspension import Suspension
 from smart_agents_fs.engine.task_limits import LimitWatch, TaskLimits
 from smart_agents_fs.engine.usage import Usage
 from smart_agents_fs.errors import SpoolUnusable
-from smart_agents_fs.spool import control, ending, jsonio, layout, process, runs, store
+from smart_agents_fs.spool import agents, control, ending, jsonio, layout, process, runs, store
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.task import Task
 from smart_agents_fs.spool.words import Outcome
@@ -40,6 +40,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, TypeVar
+
+    from smart_agents_fs.engine.changes import Changes
 
     Value = TypeVar("Value")
 
@@ -66,6 +68,7 @@ class Runner:
         self.usage = Usage(spool, task_id, attempt)
         self.limits = TaskLimits.in_force(self.job, settings)
         self.refused: list[str] = []  #: wishes for its priority that the system did not grant
+        self.changes: Changes | None = None
         self.suspension = Suspension(spool, task_id, attempt, self.job, self._below, self._say)
 
     def run(self) -> str:
@@ -90,6 +93,7 @@ class Runner:
         stop = self._cancel_asked()
         if stop is not None:  # while it was being claimed
             return self._end(stopped(Report(outcome=stop.outcome), stop), None, launch.not_enforced)
+        self.changes = self._look_at_work_tree(agent, cwd, launch)
         self._record_start(launch, durable=self.durable and not agent.repeatable)
         tree.adopt_orphans()
         reader = agent.reader(self.task, cwd)
@@ -120,6 +124,15 @@ class Runner:
     @property
     def _offered(self) -> str:
         return self.spool.attempt(self.task_id, self.attempt, "dependencies.json")
+
+    def _look_at_work_tree(self, agent: Agent, cwd: str, launch: Launch) -> Changes | None:
+        """What later tells the changes of this attempt; None where nobody wants to know."""
+        wanted = self.settings["task.changes"]
+        if wanted == "off" or (wanted == "agents" and agent.name == agents.COMMAND):
+            return None
+        from smart_agents_fs.engine.changes import Changes
+
+        return Changes(cwd, self.spool.attempt(self.task_id, self.attempt), launch.env)
 
     def _prepare(self, agent: Agent, cwd: str, dependencies: list[dict[str, Any]]) -> Launch:
         if not os.path.isdir(cwd):
@@ -256,6 +269,8 @@ class Runner:
         end = end_record(report, self.attempt, self.token, exit_code, self.started, time.time())
         end["metrics"]["duration_s"] = round(time.monotonic() - self.begun, 3)  # the clock may have been set
         end["usage"] = self.usage.end()
+        if self.changes is not None and (found := self.changes.end()) is not None:
+            end["artifacts"] = with_changes(end["artifacts"], found)
         end["not_enforced"] = [*self.limits.not_enforced, *self.refused, *not_enforced]
         end["left_processes"] = []
         if requeue and report.outcome is Outcome.CANCELLED:

@@ -61,12 +61,13 @@ def result(status: dict[str, Any], found: dict[str, Any] | None, newest: str | N
     lines = [named, f"{how} after {took}" if took else how]
     if found["error"]:
         lines.append(f"Reason: {quoting.line(str(found['error'].get('message')), 1000)}")
+    lines += rendering.denied(found)
     lines += rendering.left_behind(found)
     files = [str(name) for name in found["artifacts"].get("files") or ()]
     if files:
         more = f" and {len(files) - FILES} more" if len(files) > FILES else ""
         shown = ", ".join([quoting.line(name, 120) for name in files[:FILES]])
-        lines.append(f"Files changed ({len(files)}): {shown}{more}")
+        lines.append(f"Files changed ({len(files)}{rendering.total(found['artifacts'])}): {shown}{more}")
     answer = rendering.output(found["output"])
     if answer:
         lines += ["", *rendering.cut(answer, status["id"], OUTPUT)]

@@ -64,7 +64,12 @@ def describe(
         running = jsonio.load_or_none(spool.attempt(task_id, attempt, "attempt.json")) or {}
         progress = jsonio.load_or_none(spool.run(task_id, "progress.json")) or {}
         progress = progress if progress.get("attempt") == attempt else {}  # of the attempt before
-    remaining, span, by_time = _expected(job, running, progress, known or (lambda: _durations(spool)))
+    suspended = _suspended(spool, task_id, attempt) if state == layout.RUNNING else None
+    since = (suspended or {}).get("since")
+    until = (
+        clock.parse(str(since)) if clock.is_time(since) else time.time()
+    )  # while it stands still so does its clock
+    remaining, span, by_time = _expected(job, running, progress, known or (lambda: _durations(spool)), until)
     told = progress.get("progress")
     percent = 100 if state == "completed" else by_time if told is None else told
     agent = job.get("agent") or ("command" if job.get("argv") else "claude")
@@ -82,7 +87,7 @@ def describe(
         "estimated_remaining_s": remaining,
         "estimated_range_s": span,
         "waiting_for": waiting_for(spool, task_id, kind, job) if state == layout.PENDING else None,
-        "suspended": _suspended(spool, task_id, attempt) if state == layout.RUNNING else None,
+        "suspended": suspended,
         "attempt": attempt,
         "created_at": job.get("created_at") or clock.stamp(ids.submitted_at(task_id)),
         "started_at": result.get("started_at") or running.get("started_at"),
@@ -152,7 +157,9 @@ def result(spool: Spool, task_id: str) -> dict[str, Any] | None:
         return None
     record = jsonio.load_or_none(spool.run(task_id, "result.json")) or _mended(spool, task_id, state)
     metrics = record.get("metrics") or {}
-    left = {"left_behind": record["left_behind"]} if record.get("left_behind") else {}
+    more = {"left_behind": record["left_behind"]} if record.get("left_behind") else {}
+    denied = (record.get("details") or {}).get("permission_denials")
+    more |= {"denied": denied} if denied else {}
     names = ("duration_s", "tokens_used", "cost_usd", "num_turns", "agents_involved")
     return {
         "id": task_id,
@@ -162,7 +169,7 @@ def result(spool: Spool, task_id: str) -> dict[str, Any] | None:
         "error": record.get("error"),
         "metrics": {name: metrics.get(name) for name in names},
         "artifacts": record.get("artifacts") or {"files": [], "changes": 0},
-    } | left
+    } | more
 
 
 def _mended(spool: Spool, task_id: str, state: str) -> dict[str, Any]:
@@ -245,7 +252,11 @@ def _suspended(spool: Spool, task_id: str, attempt: int) -> dict[str, Any] | Non
 
 
 def _expected(
-    job: dict[str, Any], running: dict[str, Any], progress: dict[str, Any], known: Callable[[], Durations]
+    job: dict[str, Any],
+    running: dict[str, Any],
+    progress: dict[str, Any],
+    known: Callable[[], Durations],
+    until: float,
 ) -> tuple[float | None, list[float] | None, float | None]:
     """Of a running task: the seconds that are left, their range, and how far it is by time alone; None if unknown."""
     if not clock.is_time(running.get("started_at")):
@@ -253,7 +264,7 @@ def _expected(
     from smart_agents_fs.spool import durations
 
     started = clock.parse(str(running["started_at"]))
-    elapsed = max(0.0, time.time() - started)
+    elapsed = max(0.0, until - started)
     return durations.of_running(known(), job, progress, elapsed_s=elapsed, started=started)
 
 
