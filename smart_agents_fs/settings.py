@@ -119,6 +119,13 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
         "of whose tasks what changed in their git work tree is recorded: agents (not programs), all, off",
         ("agents", "all", "off"),
     ),
+    "budget.day_usd": (
+        0,
+        "US dollars that Claude tasks may cost in a day; then the others wait; 0 is no budget",
+        (0, 1e9),
+    ),
+    "budget.project_day_usd": (0, "the same for each project that has none of its own", (0, 1e9)),
+    "budget.projects": ({}, "the same for single projects: folder = US dollars", (0, 1e9)),
     "claude.program": ("claude", "the Claude Code client: a name on PATH or a path", None),
     "claude.args": ([], "further arguments for every claude task", None),
     "claude.permission_mode": ("", "--permission-mode of claude tasks; empty leaves it to the client", None),
@@ -198,10 +205,12 @@ def check(key: str, value: Any, where: str = "") -> Any:
         wanted = "" if isinstance(value, bool) else "true or false"
     elif isinstance(default, int):
         low, high = allowed
-        whole = not key.endswith(("_s", "_percent"))  # durations and shares may have a fraction
+        whole = not key.endswith(("_s", "_percent", "_usd"))  # durations, shares and money may have a fraction
         kinds = int if whole else (int, float)
         fits = isinstance(value, kinds) and not isinstance(value, bool) and low <= value <= high
-        wanted = "" if fits else f"a {'whole ' if whole else ''}number from {low} to {high}"
+        wanted = "" if fits else f"a {'whole ' if whole else ''}number from {low} to {high:.0f}"
+    elif isinstance(default, dict):
+        wanted = "" if _is_table(value, allowed) else 'a table of folders and numbers, such as {"~/work" = 5}'
     elif isinstance(default, list):
         fits = isinstance(value, list) and all(isinstance(item, str) for item in value)
         wanted = "" if fits else "a list of strings"
@@ -216,6 +225,19 @@ def check(key: str, value: Any, where: str = "") -> Any:
     if wanted:
         raise UsageError(f"{where + ': ' if where else ''}{key} = {value!r} does not fit: it takes {wanted}")
     return value
+
+
+def _is_table(value: Any, allowed: tuple[float, float]) -> bool:
+    if not isinstance(value, dict):
+        return False
+    kinds = (int, float)
+    numbers = all(isinstance(each, kinds) and not isinstance(each, bool) for each in value.values())
+    low, high = allowed
+    return numbers and all(low <= each <= high for each in value.values()) and all(map(_is_folder, value))
+
+
+def _is_folder(path: str) -> bool:
+    return path.startswith(("/", "~/"))
 
 
 def _is_pattern(text: str, kinds: tuple[str, ...]) -> bool:
@@ -307,7 +329,7 @@ def _read(data: bytes, path: str) -> tuple[dict[str, Any], dict[str, dict[str, A
 def _flatten(table: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for name, value in table.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and not isinstance(KEYS.get(prefix + name, (None,))[0], dict):
             found += _flatten(value, f"{prefix}{name}.")
         else:
             found.append((prefix + name, value))

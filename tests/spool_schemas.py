@@ -19,7 +19,7 @@ _PARTS = {
     "<id>": "task_[0-9a-hjkmnp-tv-z]{10}",
     "<n>": "[0-9]+",
     "<paused>": "[a-z_0-9]+",
-    "<event>": "(e[0-9]+(r[0-9]+)?|(suspended|resumed|requeued)-[0-9]+)",
+    "<event>": "(e[0-9]+(r[0-9]+)?|(suspended|resumed|requeued|limited)-[0-9]+)",
     "<sha256>": "[0-9a-f]{64}",
     "<date>": "[0-9]{4}-[0-9]{2}-[0-9]{2}",
     "<mailbox>": "[A-Za-z0-9_-]+",

@@ -33,6 +33,10 @@ class HeldRunners:
         self.started.append(task_id)
         self._locks[task_id] = os.dup(lock.fd)
 
+    def end(self, task_id: str) -> None:
+        """Die, the one of this task."""
+        os.close(self._locks.pop(task_id))
+
     def let_go(self) -> None:
         """Die, all of them."""
         for fd in self._locks.values():

@@ -34,7 +34,7 @@ LATER = "2099-01-01T00:00:00Z"
         (("cancel", "a", "b"), "cancel: name one task: sa-spool cancel ID; `sa-spool list` shows them"),
         (("config", "gat", "x"), "config: no such command 'gat'; did you mean 'get'?"),
         (("config", "get"), "config get: missing argument 'KEY'; see `sa-spool config get --help`"),
-        (("status",), "status: name one task: sa-spool status ID; `sa-spool list` shows them"),
+        (("status", "a", "b"), "status: name one task: sa-spool status ID; `sa-spool list` shows them"),
         (("doctor", "me"), "doctor: takes no argument, not 'me'; see --help"),
         (("logs", "x", "-f", "--json"), None),
     ],

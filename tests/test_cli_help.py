@@ -35,7 +35,7 @@ VERBS = [
         "pause",
         "prune",
     ),
-    *("result", "resume", "retry", "service", "status", "stop", "submit", "supervise", "wait"),
+    *("result", "resume", "retry", "service", "stats", "status", "stop", "submit", "supervise", "wait"),
 ]
 
 

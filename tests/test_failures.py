@@ -77,44 +77,34 @@ def test_the_classes_are_the_words_of_the_enum() -> None:
 @pytest.mark.parametrize("failure", words.Failure)
 def test_only_what_may_help_is_tried_again(failure: words.Failure) -> None:
     end = ended("failed") | {"error": {"kind": "x", "message": "y", "class": str(failure)}}
-    wanted = failure not in (words.Failure.DENIED, words.Failure.PERMANENT)
-    assert (failures.retry_delay(end, POLICY, NOON) is not None) is wanted
+    wanted = failure not in (words.Failure.QUOTA, words.Failure.DENIED, words.Failure.PERMANENT)
+    assert (failures.retry_delay(end, POLICY) is not None) is wanted
 
 
 def test_a_class_that_stands_in_the_record_is_not_decided_again() -> None:
     end = ended("failed", "exit_code", 1)
     end["error"]["class"] = "permanent"
-    assert failures.retry_delay(end, POLICY, NOON) is None
+    assert failures.retry_delay(end, POLICY) is None
 
 
 def test_the_pause_doubles_up_to_its_ceiling_with_a_jitter_of_a_fifth() -> None:
     policy = {"max": 99, "backoff_s": 10.0, "max_backoff_s": 60.0}
     for attempt, pause in ((1, 10), (2, 20), (3, 40), (4, 60), (90, 60)):
-        delay = failures.retry_delay(ended("failed", "exit_code", 1, attempt), policy, NOON)
+        delay = failures.retry_delay(ended("failed", "exit_code", 1, attempt), policy)
         assert delay is not None
         assert 0.8 * pause <= delay <= 1.2 * pause
 
 
 def test_the_tries_end_and_those_before_a_retry_by_hand_do_not_count() -> None:
     third = ended("failed", "exit_code", 1, attempt=3)
-    assert failures.retry_delay(third, {"max": 2}, NOON) is None
-    delay = failures.retry_delay(third, {"max": 2, "backoff_s": 10.0}, NOON, forgiven=2)
+    assert failures.retry_delay(third, {"max": 2}) is None
+    delay = failures.retry_delay(third, {"max": 2, "backoff_s": 10.0}, forgiven=2)
     assert delay is not None
     assert delay <= 12
 
 
-def test_after_a_usage_limit_nothing_is_tried_before_it_ends() -> None:
-    for _ in range(20):
-        delay = failures.retry_delay(ended("failed", "quota", 1, resets_at=NOON + 7200), POLICY, NOON)
-        assert delay is not None
-        assert 7200 <= delay <= 7230
-
-
-@pytest.mark.parametrize("resets_at", [None, NOON - 60, NOON * 1000, "soon"])
-def test_a_limit_that_ends_at_no_known_time_is_retried_like_others(resets_at: object) -> None:
-    delay = failures.retry_delay(ended("failed", "quota", 1, resets_at=resets_at), POLICY, NOON)
-    assert delay is not None
-    assert delay <= 6
+def test_a_usage_limit_is_no_matter_of_retries() -> None:
+    assert failures.retry_delay(ended("failed", "quota", 1, resets_at=NOON + 7200), POLICY) is None
 
 
 def test_a_job_decides_before_its_agent_and_its_agent_before_the_rest(spool: Spool) -> None:

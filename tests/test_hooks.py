@@ -229,6 +229,7 @@ def test_tasks_result_and_cancel_answer_the_person(user: User) -> None:
     assert session.command("cancel", done).startswith("It had ended before, nothing was cancelled")
     running = user.sa.held()
     assert f"Running (1):\n  - {running}: " in session.command("tasks")
+    assert f"Running (1):\n  - {running}: " in session.command("panel")  # as a client without mods asks for it
     assert session.command("result", running).endswith("I'll tell you when it is done.")
     assert session.command("cancel", running).startswith(f"⏹ Asked to end: {running}")
     user.sa.reach(running, "cancelled")

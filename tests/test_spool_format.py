@@ -26,8 +26,10 @@ from smart_agents_fs import settings, starter
 from smart_agents_fs.engine.history import History
 from smart_agents_fs.engine.learning import Learning
 from smart_agents_fs.engine.reservations import kind_of
+from smart_agents_fs.engine.usage_limit import UsageLimits
 from smart_agents_fs.spool import (
     cancelling,
+    clock,
     control,
     failures,
     fields,
@@ -43,6 +45,7 @@ from smart_agents_fs.spool import (
     store,
     submission,
     tasklock,
+    usage_limits,
     view,
     words,
 )
@@ -69,7 +72,8 @@ def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spool]:
         patch.setenv("SA_SPOOL_DIR", str(home / "spool"))
         patch.setenv("SA_CONFIG", str(home / "config.toml"))
         patch.setenv("SA_MACHINE", str(TESTS / "idle_machine.json"))
-        (home / "config.toml").write_text(f"[task]\ngrace_s = 1\n[claude]\nprogram = '{write_client(home)}'\n")
+        settings_file = f"[task]\ngrace_s = 1\n[claude]\nprogram = '{write_client(home)}'\n[budget]\nday_usd = 50\n"
+        (home / "config.toml").write_text(settings_file)
         spool = layout.open_spool(str(home / "spool"))
         try:
             live_in(spool, home)
@@ -159,6 +163,15 @@ def learn(spool: Spool) -> None:
     end = {"outcome": "succeeded", "metrics": {"duration_s": 7.0}, "usage": usage}
     known.learn(kind_of("command", TaskType.BUILD, "/home/ada/shop", ["make", "-j4", "all"]), end)
     known.save(time.time())
+    met = {
+        "account": usage_limits.account(),
+        "at": clock.stamp(),
+        "until": None,
+        "kind": "five_hour",
+        "words": "full",
+    }
+    UsageLimits(spool).hear(met, time.time())
+    usage_limits.lift(spool, via="test")
     learning = Learning(spool)
     for now in (1_800_000_000.0, 1_800_000_001.0):
         job = {"argv": ["make"], "estimated_duration_s": 5.5}

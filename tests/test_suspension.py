@@ -273,7 +273,7 @@ def test_only_what_was_put_back_goes_on_with_its_conversation(spool: Spool) -> N
     os.makedirs(spool.attempt(task, 1))
     jsonio.replace(spool.attempt(task, 1, "attempt.json"), '{"agent_session": "s-1"}', spool.tmp, durable=False)
     runs.put_back(spool, task, 1, 0.0)
-    for end, told in (('{"outcome": "failed"}', {}), ('{"requeued": 4}', {"resume": "s-1"})):
+    for end, told in (('{"outcome": "failed"}', {}), ('{"requeued": 4}', {"resume": "s-1", "spent_usd": 0.0})):
         jsonio.replace(spool.attempt(task, 1, "end.json"), end, spool.tmp, durable=False)
         assert resuming.of_attempt(spool, task) == told
     runs.forgive(spool, task, 1, 0.0)

@@ -98,6 +98,27 @@ def wait(parts: tuple[str, ...], timeout: float | None, *, as_json: bool) -> int
     return verb.wait_for(found[0][0], [task_id for _, task_id in found], timeout_s=timeout, as_json=as_json)
 
 
+@command("stats", "sa-spool stats", "sa-spool stats --since 30d --by project", "sa-spool stats --since today --json")
+@click.option(
+    "--since",
+    metavar="WHEN",
+    default="7d",
+    show_default=True,
+    help="What ended since then: 7d, 12h, today, or a date such as 2026-12-01.",
+)
+@click.option("--by", type=click.Choice(("day", "project", "agent", "type", "session")), help="In groups, too.")
+@json_option("one document with the numbers")
+def stats(since: str, by: str | None, *, as_json: bool) -> int:
+    """How the tasks did that have ended, and what they cost.
+
+    Also what is left of today's budgets. Successes are a share of those that were not cancelled. Waiting counts
+    from when a task might have started; a cost is the client's own estimate, all attempts together.
+    """
+    from smart_agents_fs.cli import stats as verb
+
+    return verb.run(since=since, by=by, as_json=as_json)
+
+
 @command("supervise", "sa-spool supervise", "sa-spool supervise --if-none")
 @click.option("--if-none", is_flag=True, help="Be content when another one supervises; talk goes to supervisor/log.")
 @json_option("one document at its end")
@@ -269,4 +290,4 @@ for command_of_config in (config_list, config_get, config_set, config_unset):
     config.add_command(command_of_config)
 for command_of_service in (service_install, service_uninstall, service_status):
     service.add_command(command_of_service)
-ALL = (list_, result, attach, logs, wait, supervise, stop, config, service, completion)
+ALL = (list_, result, attach, logs, wait, stats, supervise, stop, config, service, completion)

@@ -74,6 +74,8 @@ def read(key: str, text: str) -> Any:
         return {"true": True, "false": False}.get(text.lower(), text)
     if isinstance(default, int):
         return _number(text)
+    if isinstance(default, dict):
+        return _table(key, text)
     if isinstance(default, list):
         try:
             return json.loads(text)
@@ -84,7 +86,18 @@ def read(key: str, text: str) -> Any:
 
 def spell(value: Any) -> str:
     """A value as it would stand in the settings file."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{spell(name)} = {spell(each)}" for name, each in value.items()) + " }"
     return jsonio.dumps(value, 1)  # strings, numbers, booleans and lists of strings look the same in TOML
+
+
+def _table(key: str, text: str) -> Any:
+    import tomllib
+
+    try:
+        return tomllib.loads(f"it = {text}")["it"]
+    except tomllib.TOMLDecodeError:
+        raise UsageError(f'{key} takes a table, such as {{ "~/work" = 5 }}, not {text!r}') from None
 
 
 def _number(text: str) -> Any:

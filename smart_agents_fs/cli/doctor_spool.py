@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Iterator
 
 from smart_agents_fs import __version__, starter
 from smart_agents_fs import settings as settings_module
-from smart_agents_fs.cli import doctor_machine
+from smart_agents_fs.cli import doctor_machine, overview
 from smart_agents_fs.cli import list as list_verb
 from smart_agents_fs.cli.check import Check, Verdict, bad, good, weak
 from smart_agents_fs.errors import SmartAgentsError
@@ -40,6 +41,7 @@ def everything(settings: Settings, *, fix: bool) -> Iterator[Check]:
     yield doctor_machine.file_system(spool)
     yield doctor_machine.watching()
     yield _supervisor(spool, fix=fix)
+    yield from _allowance(spool)
     yield _rejected(spool)
 
 
@@ -98,6 +100,18 @@ def _no_supervisor(spool: Spool, *, fix: bool) -> Check:
         return bad("supervisor", found, "`sa-spool doctor` starts one")
     starter.ensure_supervisor(spool)
     return good("supervisor", found, mended=True)
+
+
+def _allowance(spool: Spool) -> Iterator[Check]:
+    """What keeps Claude tasks waiting: a usage limit of the account, a budget that is used up."""
+    found = overview.facts(spool, time.time())
+    for limit in found["usage_limits"]:
+        yield weak("usage limit", f"Claude tasks wait for {limit['reason']}", "`sa-spool resume claude` lifts it")
+    for each in found["budgets"]:
+        if each["spent_usd"] >= each["budget_usd"]:
+            mend = f"`sa-spool config set {each['key']} USD` gives more; else they go on tomorrow"
+            mend = mend if each["key"] != "budget.projects" else f"raise it in {settings_module.config_path()}"
+            yield weak("budget", overview.budget(each), mend)
 
 
 def _rejected(spool: Spool) -> Check:

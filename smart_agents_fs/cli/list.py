@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from smart_agents_fs import rendering
-from smart_agents_fs.cli import place
-from smart_agents_fs.spool import layout, sessions, view
+from smart_agents_fs.cli import overview, place
+from smart_agents_fs.spool import layout, sessions, usage_limits, view
 from smart_agents_fs.spool.layout import Spool
 
 
@@ -54,6 +54,7 @@ def _remarks(spool: Spool | None, found: Sequence[dict[str, Any]], limit: int, *
         remarks.append(f"{dropped} dropped file{'s wait' if dropped > 1 else ' waits'} to be taken in; look again")
     if len(found) >= limit:
         remarks.append(f"Only {limit} are shown; --limit N shows more{'' if everything else ', --all older ones'}")
+    remarks += [overview.limited(each) for each in usage_limits.in_force(spool, time.time())] if spool else []
     count = rejected(spool) if spool is not None else 0
     if spool is not None and count:
         files = "1 file was" if count == 1 else f"{count} files were"

@@ -1,4 +1,4 @@
-"""`sa-spool status ID`: what one task does now. Standard library alone."""
+"""`sa-spool status`: what one task does now, or the whole spool. Standard library alone."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ if TYPE_CHECKING:
 
 HELP = """What one task does now, or why it waits.
 
-ID is any part of a task's id that no other task has. Exit code 0 whatever the task did.
+ID is any part of a task's id that no other task has. Without one: how many tasks run and wait, what is paused, the
+account's usage limit and today's budgets. Exit code 0 whatever the task did.
 """
 EXAMPLES = (
+    "sa-spool status",
     "sa-spool status task_6b2k9x1qd0",
     "sa-spool status qd0 --json",
 )
-OPTIONS = (Option("--json", "json", "", "print the status object"),)
+OPTIONS = (Option("--json", "json", "", "print the status object; without ID that of the spool"),)
 _WORDS = {
     "pending": "Pending",
     "running": "Running",
@@ -31,8 +33,12 @@ _WORDS = {
 
 
 def run(words: list[str]) -> int:
-    """Print the status of the one task that `words` name."""
+    """Print the status of the one task that `words` name; of the spool when they name none."""
     values, rest = parse(words, OPTIONS, "status")
+    if not rest:
+        from smart_agents_fs.cli import overview
+
+        return overview.show(as_json=bool(values.get("json")))
     if len(rest) != 1:
         raise UsageError("status: name one task: sa-spool status ID; `sa-spool list` shows them")
     spool, task_id = place.with_task(rest[0])

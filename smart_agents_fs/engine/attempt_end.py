@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from smart_agents_fs.engine.agents.base import Report
+from smart_agents_fs.engine.agents.base import Progress, Report
 from smart_agents_fs.spool import clock, failures
 from smart_agents_fs.spool.words import Outcome
 
@@ -12,6 +12,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
+
+
+FAR_S = 120.0  #: an agent that asks its API again sooner is let wait
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +26,14 @@ class Stop:
     message: str
     at_once: bool = False  #: without grace, since it would use it to take more
     requeue: int = 0  #: the order by which the task goes back into the queue; 0: it ends
+
+
+def limited(progress: Progress, now: float) -> Stop | None:
+    """Why an agent is ended that waits by itself for a limit far from over: it can wait without a process."""
+    if progress.asks_again - now <= FAR_S:
+        return None
+    message = f"the usage limit is reached; the agent would have waited until {clock.local(progress.asks_again)}"
+    return Stop(outcome=Outcome.FAILED, kind="quota", message=message)
 
 
 def stopped(report: Report, stop: Stop) -> Report:

@@ -11,6 +11,8 @@ from smart_agents_fs.spool import audit, clock, runs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from smart_agents_fs.engine.agents.base import Progress, Reader
     from smart_agents_fs.spool.layout import Spool
 
@@ -29,6 +31,11 @@ class Output:
         self._size = 0
         self._fed = 0
         self._shown: Progress | None = None
+
+    @property
+    def progress(self) -> Progress:
+        """What the agent says of itself now."""
+        return self._reader.progress
 
     def look(self) -> bool:
         """Take in what is new; whether the agent has written anything since the last look."""
@@ -68,7 +75,7 @@ class Output:
         if progress == self._shown:
             return
         self._shown = progress
-        record = {
+        record: dict[str, Any] = {
             "format": 1,
             "attempt": self._attempt,
             "progress": progress.percent,
@@ -77,6 +84,11 @@ class Output:
             "agents": progress.agents,
             "time": clock.stamp(),
         }
+        if progress.answered:
+            record["answered"] = True
+        if progress.limit is not None:
+            until = clock.stamp(progress.limit.until) if progress.limit.until else None
+            record["usage_limit"] = {"until": until, "kind": progress.limit.kind, "words": progress.limit.words}
         try:
             runs.write_progress(self._spool, self._task_id, record)
             audit.append(self._path("events.jsonl"), record)

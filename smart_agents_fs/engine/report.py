@@ -30,11 +30,12 @@ def write(
     limits: ResourceLimits,
     refusals: Mapping[str, str],
     suspended: Mapping[str, str],
+    allowance: Mapping[str, Any],
 ) -> None:
     """Replace the status file; `waiting` are some of those that wait, with their reasons.
 
     `refusals` are the reasons for which tasks of a type wait, whichever they are, `suspended` those for which tasks
-    that run stand still by our order. A failure stops nothing.
+    that run stand still by our order, `allowance` what keeps those of Claude waiting. A failure stops nothing.
     """
     record: dict[str, Any] = {
         "format": 1,
@@ -56,6 +57,7 @@ def write(
         "limits": {key.removeprefix("limits."): getattr(limits, name) for name, key in SETTINGS.items()},
         "refusals": dict(refusals),
         "suspended": dict(suspended),
+        **allowance,
     }
     try:
         jsonio.replace(spool.supervisor("status.json"), jsonio.dumps(record), spool.tmp, durable=False)

@@ -24,7 +24,7 @@ from smart_agents_fs.engine.agents.base import (
     Reader,
     Report,
 )
-from smart_agents_fs.engine.attempt_end import Stop, end_record, stopped, with_changes
+from smart_agents_fs.engine.attempt_end import Stop, end_record, limited, stopped, with_changes
 from smart_agents_fs.engine.clocks import Clocks
 from smart_agents_fs.engine.output import Output
 from smart_agents_fs.engine.suspension import Suspension
@@ -200,7 +200,7 @@ class Runner:
             if gone:
                 return None
             stop = self._cancel_asked() or self.suspension.look(now) or clocks.run_out(own)
-            stop = stop or limits.passed(sample, output.size, now)
+            stop = stop or limited(output.progress, time.time()) or limits.passed(sample, output.size, now)
             if stop is not None:
                 self._stop(child, stop)
                 return stop

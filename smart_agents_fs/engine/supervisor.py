@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from smart_agents_fs import settings as settings_module
-from smart_agents_fs.engine import heirs, intake, log, report
+from smart_agents_fs.engine import heirs, intake, log, payers, report
 from smart_agents_fs.engine.learning import Learning
 from smart_agents_fs.engine.retention import Retention
 from smart_agents_fs.engine.series_keeper import SeriesKeeper
@@ -135,6 +135,7 @@ class Supervisor:
         limit = FOLLOW_S if self.running else RESCAN_S
         limit = REPORT_S if self._unreported or self._recent.behind else limit
         limit = min(limit, self.turns.gate.next_look_s() or limit, self.turns.restraint.next_look_s() or limit)
+        limit = min(limit, self.turns.allowance.next_look_s(self.waiting.bars(), now) or limit)
         starts = [*self.series.times(), *([] if (start := self.waiting.next_start()) is None else [start])]
         return max(0.05, min([limit, *[start - now for start in starts if start > now]]))
 
@@ -169,6 +170,7 @@ class Supervisor:
             limits=self.turns.gate.limits,
             refusals=self.turns.gate.reasons(),
             suspended=self.turns.restraint.reasons(),
+            allowance=self.turns.allowance.facts(now),
         )
 
     def _fresh_settings(self) -> Settings:
@@ -256,7 +258,10 @@ class Supervisor:
                 self.series.take(task, inode)
                 return
             not_before = max(task.not_before or 0.0, runs.not_before(self.spool, task.id, now))
-            self.turns.put(Waiting.of(task, not_before=not_before, seen=now, inode=inode), now)
+            payer = payers.of(task, self.settings)
+            item = Waiting.of(task, not_before=not_before, seen=now, inode=inode, payer=payer)
+            self.turns.allowance.seen(item, now)
+            self.turns.put(item, now)
 
     def _follow_running(self, now: float) -> None:
         """Notice ends, and recover every task whose lock is free: its runner is dead."""
@@ -266,6 +271,7 @@ class Supervisor:
             del self.running[task_id]
             self._learning.ended(task_id, now)
             self.turns.release([task_id], now)
+            self.turns.allowance.ended(task_id)
             if os.path.lexists(self.spool.job(layout.PENDING, task_id)):  # back for another attempt
                 self.turns.again.add(f"{task_id}.json")
         for task_id in listed:

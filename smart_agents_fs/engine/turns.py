@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any
 
 from smart_agents_fs.engine import log, recovery
+from smart_agents_fs.engine.allowance import Allowance
 from smart_agents_fs.engine.gate import Gate
 from smart_agents_fs.engine.lending import Loans
 from smart_agents_fs.engine.restraint import Restraint
@@ -51,6 +52,7 @@ class Turns:
     sample: Callable[[], Snapshot]
     waiting: Queue = field(init=False)
     gate: Gate = field(init=False)
+    allowance: Allowance = field(init=False)
     restraint: Restraint = field(init=False)
     running: dict[str, TaskType] = field(default_factory=dict)
     again: set[str] = field(default_factory=set)  #: files in `pending/` that have to be taken in anew
@@ -65,6 +67,7 @@ class Turns:
     def __post_init__(self) -> None:
         self.waiting = Queue(self.settings["task.priority"], self.settings["task.ageing_s"])
         self.gate = Gate(self.spool, self.sample)
+        self.allowance = Allowance(self.spool)
         self._loans = Loans(self.spool)
         self.restraint = Restraint(self.spool)
 
@@ -98,6 +101,8 @@ class Turns:
 
     def start(self, now: float) -> None:
         """Start whatever may start now."""
+        self.allowance.begin(self.settings, now)
+        self.allowance.release(self.waiting, self.running, now)
         self._look_again_at_some(now)
         self._loans.look(self.running)
         self._restrain(now)
@@ -106,13 +111,16 @@ class Turns:
         counted = self._loans.counted(self.running, None)
         may -= self.gate.close(may & self.waiting.ready_types, [self.running[task] for task in counted])
         while (item := self.waiting.first(may, now)) is not None:
+            if self.allowance.bars(item, self.waiting, now):
+                continue
             if self._refusal(item, now):
                 may.discard(item.type)
             else:
                 self._try(item, now)
         # What may use a place that its parent lends does not wait behind others that may not.
         for item in self.waiting.ready_children(self._loans.lenders):
-            if item.type in not_paused and not self._refusal(item, now):
+            barred = item.type not in not_paused or self.allowance.bars(item, self.waiting, now)
+            if not barred and not self._refusal(item, now):
                 self._try(item, now)
         self.gate.end(self.running, self.waiting, now)
 
@@ -132,6 +140,7 @@ class Turns:
         """Bring what a dead runner left to where it belongs; the caller holds the task's lock."""
         state = recovery.recover(self.spool, task_id, self.settings)
         self.running.pop(task_id, None)
+        self.allowance.ended(task_id)
         log.say(f"recovered {task_id}: {state}")
         if state == layout.PENDING:
             self.again.add(f"{task_id}.json")
@@ -143,6 +152,8 @@ class Turns:
                 if what not in self._pauses:
                     self._pauses[what] = pausing.reason(self.spool, {what}, item.id, item.type)
                 return self._pauses[what]
+        if item.bar:
+            return self.allowance.why(item.bar)
         if item.note:
             return item.note
         if item.timed:
@@ -183,6 +194,7 @@ class Turns:
                 self.waiting.drop(item.id)
                 if item.id in self.running:
                     self.gate.started(item, now)
+                    self.allowance.started(item, now)
             else:
                 self.waiting.put(item, now, held=True)
         except (OSError, SmartAgentsError) as error:

@@ -1,8 +1,8 @@
 """What waits, in memory and indexed, so that the work of a claim does not grow with the queue.
 
 Each waiting task stands in one place: `held` aside, `blocked` by a task on which it depends, `timed` before its
-start, or `ready`. What is ready is sorted, in a list for each type, because each type has a limit of its own: the
-first one that may start is found without looking at those that may not.
+start, set aside under a `bar`, or `ready`. What is ready is sorted, in a list for each type, because each type has
+a limit of its own: the first one that may start is found without looking at those that may not.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 
 from smart_agents_fs.engine import ordering
+from smart_agents_fs.engine.payers import Payer
 from smart_agents_fs.engine.reservations import kind_of
 from smart_agents_fs.spool.layout import PENDING, Spool
 from smart_agents_fs.spool.task import Task
@@ -35,16 +36,18 @@ class Waiting:
     not_before: float  #: before this it must not start
     since: float  #: from when on its waiting counts
     kind: str = ""  #: what tells how much of the machine it is expected to use
+    payer: Payer | None = None  #: the Claude account's side of it, where one pays for it
     foreground: bool = False  #: `sa-spool exec` waits for it, and is its runner
     parent: str | None = None  #: the task that waits for it, or has submitted it
     inode: int = 0  #: of its job file: an edit puts another file in its place
     timed: int = 0  #: its entry in the heap of those that wait for their start; 0 when it does not
+    bar: str = ""  #: the name of what keeps it aside; see `Allowance`
     blockers: Sequence[str] = ()  #: the tasks it waits for, while it is blocked
     note: str = ""  #: why it did not start when it was its turn
     scan: int = 0  #: the listing that saw it last
 
     @classmethod
-    def of(cls, task: Task, *, not_before: float, seen: float, inode: int) -> Waiting:
+    def of(cls, task: Task, *, not_before: float, seen: float, inode: int, payer: Payer | None = None) -> Waiting:
         """What is to be kept of `task`, whose next attempt may start at `not_before` and which was `seen` then."""
         return cls(
             id=task.id,
@@ -55,6 +58,7 @@ class Waiting:
             not_before=not_before,
             since=ordering.waits_since(task.created_at, not_before, seen),
             kind=kind_of(task.agent, task.type, task.project_dir, task.argv),
+            payer=payer,
             foreground=task.foreground,
             parent=task.parent,
             inode=inode,
@@ -73,6 +77,7 @@ class Queue:
         self._items: dict[str, Waiting] = {}
         self._ready: dict[TaskType, list[Waiting]] = {kind: [] for kind in TaskType}
         self._blocked: dict[str, dict[str, Waiting]] = {}
+        self._barred: dict[str, dict[str, Waiting]] = {}
         self._held: dict[str, Waiting] = {}
         # A heap of start, entry and id; the entry of a task that has left is passed over when it comes up.
         self._timed: list[tuple[float, int, str]] = []
@@ -99,14 +104,21 @@ class Queue:
             for tasks in self._ready.values():
                 tasks.sort(key=self._order)
 
-    def put(self, item: Waiting, now: float, *, blockers: Sequence[str] = (), held: bool = False) -> None:
-        """Let `item` wait: aside, for the end of one of the tasks `blockers`, for its start, or for its turn."""
+    def put(
+        self, item: Waiting, now: float, *, blockers: Sequence[str] = (), held: bool = False, bar: str = ""
+    ) -> None:
+        """Let `item` wait: aside, for the end of one of the tasks `blockers`, for its start, or for its turn.
+
+        With a `bar` it is aside until it is put again; those of one bar are found together.
+        """
         self.drop(item.id)
         self._items[item.id] = item
         if item.parent is not None:
             self._children.setdefault(item.parent, set()).add(item.id)
-        item.timed, item.blockers = 0, ()
-        if held:
+        item.timed, item.blockers, item.bar = 0, (), bar
+        if bar:
+            self._barred.setdefault(bar, {})[item.id] = item
+        elif held:
             self._held[item.id] = item
         elif blockers:
             item.blockers = blockers
@@ -124,6 +136,12 @@ class Queue:
         item = self._items.pop(task_id, None)
         self._leave_parent(item)
         if item is None or item.timed or self._held.pop(task_id, None) is not None:
+            return
+        if item.bar:
+            barred = self._barred[item.bar]
+            del barred[task_id]
+            if not barred:
+                del self._barred[item.bar]
             return
         for blocker in item.blockers:
             behind = self._blocked[blocker]
@@ -168,6 +186,14 @@ class Queue:
         """The tasks that others wait for."""
         return list(self._blocked)
 
+    def bars(self) -> list[str]:
+        """The bars under which tasks are aside."""
+        return list(self._barred)
+
+    def barred(self, bar: str) -> list[Waiting]:
+        """The tasks that are aside under `bar`; each is to be put again."""
+        return list(self._barred.get(bar, {}).values())
+
     def behind(self, blocker: str) -> list[Waiting]:
         """The tasks that wait for the end of `blocker`; each is to be put again."""
         return list(self._blocked.get(blocker, {}).values())
@@ -175,7 +201,7 @@ class Queue:
     def ready_children(self, parents: Collection[str]) -> list[Waiting]:
         """The tasks submitted by one of `parents` that could start now, in their order."""
         found = [self._items[task_id] for parent in parents for task_id in self._children.get(parent, ())]
-        ready = [item for item in found if not (item.timed or item.blockers or item.id in self._held)]
+        ready = [item for item in found if not (item.timed or item.blockers or item.bar or item.id in self._held)]
         return sorted(ready, key=self._order)
 
     def held(self) -> list[Waiting]:
@@ -197,7 +223,8 @@ class Queue:
         ready = heapq.merge(*self._ready.values(), key=self._order)
         blocked = _each_once(chain.from_iterable(behind.values() for behind in self._blocked.values()))
         timed = chain.from_iterable(map(self._timed_as, self._timed))
-        return islice(chain(ready, blocked, timed, self._held.values()), count)
+        barred = chain.from_iterable(behind.values() for behind in self._barred.values())
+        return islice(chain(ready, barred, blocked, timed, self._held.values()), count)
 
     def _leave_parent(self, item: Waiting | None) -> None:
         siblings = self._children.get(item.parent or "") if item is not None else None

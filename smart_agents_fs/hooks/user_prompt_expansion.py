@@ -87,6 +87,7 @@ def _cancel(call: Call) -> str:
 COMMANDS: dict[str, Callable[[Call], str]] = {
     "bg": _bg,
     "tasks": _tasks,
+    "panel": _tasks,  # a client with mods opens the pane instead, and does not ask us
     "result": _result,
     "cancel": _cancel,
 }

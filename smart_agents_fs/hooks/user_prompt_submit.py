@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from smart_agents_fs.hooks.call import Call
 
 #: answered by the hook of UserPromptExpansion; the current client runs this hook before it, and drops what we say
-COMMANDS = ("/smart-agents:bg", "/smart-agents:tasks", "/smart-agents:result", "/smart-agents:cancel")
+COMMANDS = tuple(f"/smart-agents:{name}" for name in ("bg", "tasks", "panel", "result", "cancel"))
 
 
 def run(call: Call) -> None:

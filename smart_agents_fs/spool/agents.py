@@ -125,6 +125,7 @@ def _check_table(name: str, settings: Settings) -> None:
     for key, fits, wanted in (
         ("prompt", table.get("prompt", "stdin") in ("stdin", "argument"), '"stdin" or "argument"'),
         ("repeatable", isinstance(table.get("repeatable", False), bool), "true or false"),
+        ("uses_claude", isinstance(table.get("uses_claude", False), bool), "true or false"),
         ("description", isinstance(table.get("description", ""), str), "a string"),
     ):
         if not fits:

@@ -10,7 +10,19 @@ import time
 
 from smart_agents_fs import settings
 from smart_agents_fs.errors import SmartAgentsError
-from smart_agents_fs.spool import audit, clock, failures, jsonio, layout, notices, pausing, runs, sessions, store
+from smart_agents_fs.spool import (
+    audit,
+    clock,
+    failures,
+    jsonio,
+    layout,
+    notices,
+    pausing,
+    runs,
+    sessions,
+    store,
+    usage_limits,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,12 +50,12 @@ def record_end(spool: Spool, task_id: str, attempt: int, end: dict[str, Any], *,
 def finish(spool: Spool, task_id: str, job: dict[str, Any], end: dict[str, Any], rules: Settings) -> str:
     """Bring a task in `running/` whose attempt has ended to where it belongs, and return that state.
 
-    That is its last state, or `pending` when its retry policy gives it another attempt.
+    That is its last state, or `pending` when its retry policy gives it another attempt, or when it met a usage limit.
     """
     attempt = end["attempt"]
     now = time.time()
     free = runs.forgiven(spool, task_id) + runs.unspent(spool, task_id)
-    delay = failures.retry_delay(end, failures.policy_of(job, rules), now, forgiven=free)
+    delay = failures.retry_delay(end, failures.policy_of(job, rules), forgiven=free)
     request = runs.cancel_requested(spool, task_id)
     # Not while something of this attempt lives: two of one task must never be at work.
     held = end.get("left_processes") or request is not None
@@ -51,6 +63,11 @@ def finish(spool: Spool, task_id: str, job: dict[str, Any], end: dict[str, Any],
         return _requeue(spool, task_id, job, end, now)
     if end.get("requeued") and request is not None:
         end = end | {"error": {"kind": "cancelled", "message": cancel_message(request)}}
+    if usage_limits.is_met(end) and not held and (limit := usage_limits.met(spool, task_id, end, now)) is not None:
+        runs.give_back(spool, task_id, attempt, now, limit=limit)
+        store.move(spool, task_id, layout.RUNNING, layout.PENDING)
+        audit.note(spool, "usage_limit", task_id, attempt=attempt, until=limit["until"], kind=limit["kind"])
+        return layout.PENDING
     if delay is not None and not held:
         runs.put_back(spool, task_id, attempt, now + delay, pause_s=delay)
         store.move(spool, task_id, layout.RUNNING, layout.PENDING)

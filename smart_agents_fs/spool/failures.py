@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 TRANSIENT, QUOTA, TIMEOUT, OUT_OF_MEMORY = "transient", "quota", "timeout", "out_of_memory"
 DENIED, LOST, PERMANENT = "denied", "lost", "permanent"
 CLASSES = (TRANSIENT, QUOTA, TIMEOUT, OUT_OF_MEMORY, DENIED, LOST, PERMANENT)
-RETRIED = (TRANSIENT, QUOTA, TIMEOUT, OUT_OF_MEMORY, LOST)  #: those that another attempt may mend
+RETRIED = (TRANSIENT, TIMEOUT, OUT_OF_MEMORY, LOST)  #: those that another attempt may mend; QUOTA: see `usage_limits`
 
 #: kinds of errors that stay until somebody changes something: the machine, the account, the task
 _LASTING = (
@@ -29,8 +29,6 @@ _BY_KIND = {"memory_limit": OUT_OF_MEMORY, "cpu_limit": TIMEOUT}
 _KILLED = (-9, 137)  #: by SIGKILL, seen by us or by a shell in between
 _REFUSED = range(400, 500)  #: HTTP: the request is at fault
 _BUSY = (408, 409, 425, 429)  #: but for these, which pass
-_SPREAD_S = 30.0  #: seconds over which tasks come back after a limit has ended
-_FAR_S = 32 * 86_400.0  #: no usage limit lasts longer
 
 
 def classify(outcome: str, kind: str, exit_code: int | None, details: dict[str, Any]) -> str | None:
@@ -81,12 +79,11 @@ def policy_of(job: dict[str, Any], rules: Settings) -> dict[str, Any]:
     return {"max": rules["retries.max"]} | rules.retries.get(agent, {}) | given
 
 
-def retry_delay(end: dict[str, Any], policy: dict[str, Any], now: float, *, forgiven: int = 0) -> float | None:
-    """Seconds from `now` until the next attempt; None when this end is final.
+def retry_delay(end: dict[str, Any], policy: dict[str, Any], *, forgiven: int = 0) -> float | None:
+    """Seconds until the next attempt; None when this end is final.
 
-    The pause doubles (`factor`) from `backoff_s` up to `max_backoff_s`, with a jitter of a fifth; after a usage
-    limit whose end is known it lasts at least until then. `forgiven` attempts came before a retry by hand and
-    do not count.
+    The pause doubles (`factor`) from `backoff_s` up to `max_backoff_s`, with a jitter of a fifth. `forgiven` attempts
+    came before a retry by hand, or met a usage limit, and do not count.
     """
     failure = class_of(end)
     tried = int(end["attempt"]) - forgiven
@@ -96,8 +93,4 @@ def retry_delay(end: dict[str, Any], policy: dict[str, Any], now: float, *, forg
 
     first = float(policy.get("backoff_s", 5.0))
     growth = min(float(policy.get("factor") or 2.0) ** min(max(0, tried - 1), 64), 1e12)
-    delay = min(float(policy.get("max_backoff_s") or 3600.0), first * growth) * random.uniform(0.8, 1.2)
-    over = (end.get("details") or {}).get("resets_at") if failure == QUOTA else None
-    if isinstance(over, (int, float)) and now < over < now + _FAR_S:
-        delay = max(delay, over - now + random.uniform(0.0, _SPREAD_S))
-    return delay
+    return min(float(policy.get("max_backoff_s") or 3600.0), first * growth) * random.uniform(0.8, 1.2)

@@ -25,6 +25,7 @@ EVENTS = {
     "suspended": ("was suspended", "it goes on by itself"),
     "resumed": ("goes on", ""),
     "requeued": ("was ended to make room and put back", "it starts again by itself, and this attempt does not count"),
+    "limited": ("waits as all Claude tasks do", "they go on by themselves, and other tasks go on meanwhile"),
 }
 
 

@@ -27,13 +27,19 @@ def forgiven(spool: Spool, task_id: str) -> int:
 
 
 def unspent(spool: Spool, task_id: str) -> int:
-    """How many attempts since then were ended by us to be made again; they do not count either."""
+    """How many attempts since then were ended to make room, or by a usage limit; they do not count either."""
     return _scheduled(spool, task_id, "unspent")
 
 
 def retried(spool: Spool, task_id: str) -> int:
     """How often the task was retried by hand."""
     return _scheduled(spool, task_id, "retried")
+
+
+def usage_limit(spool: Spool, task_id: str) -> dict[str, Any] | None:
+    """The usage limit that the latest attempt met, as `usage_limits.met` made it; None when it met none."""
+    found = (jsonio.load_or_none(spool.run(task_id, "schedule.json")) or {}).get("usage_limit")
+    return found if isinstance(found, dict) else None
 
 
 def is_to_begin_anew(spool: Spool, task_id: str) -> bool:
@@ -87,12 +93,24 @@ def put_back(spool: Spool, task_id: str, attempts: int, not_before: float, *, pa
     )
 
 
-def give_back(spool: Spool, task_id: str, attempts: int, not_before: float, *, pause_s: float) -> None:
-    """The same where the latest of these attempts was ended by us to be made again: it counts as not spent."""
+def give_back(
+    spool: Spool,
+    task_id: str,
+    attempts: int,
+    not_before: float,
+    *,
+    pause_s: float | None = None,
+    limit: dict[str, Any] | None = None,
+) -> None:
+    """The same where the latest of these attempts was interrupted from outside: it counts as not spent.
+
+    `limit` is the usage limit of the account that it met, if it was that.
+    """
     _schedule(
         *(spool, task_id, attempts, not_before, forgiven(spool, task_id), retried(spool, task_id)),
         pause_s=pause_s,
         unspent=unspent(spool, task_id) + 1,
+        limit=limit,
     )
 
 
@@ -152,8 +170,11 @@ def write_progress(spool: Spool, task_id: str, progress: dict[str, Any]) -> None
 
 def move_start(spool: Spool, task_id: str, not_before: float) -> None:
     """Let the next attempt of a task that was put back start at another time; nothing for one that was not."""
-    if os.path.lexists(spool.run(task_id, "schedule.json")):
-        put_back(spool, task_id, attempts_used(spool, task_id), not_before)
+    path = spool.run(task_id, "schedule.json")
+    record = jsonio.load_or_none(path)
+    if record is not None:
+        record.pop("pause_s", None)
+        jsonio.replace(path, jsonio.dumps(record | {"not_before": clock.stamp(not_before)}), spool.tmp, durable=True)
 
 
 def note_series(spool: Spool, task_id: str, facts: dict[str, Any]) -> None:
@@ -182,6 +203,7 @@ def _schedule(
     *,
     pause_s: float | None = None,
     unspent: int = 0,
+    limit: dict[str, Any] | None = None,
 ) -> None:
     record: dict[str, Any] = {"format": 1, "attempts": attempts, "not_before": clock.stamp(not_before)}
     if pause_s is not None:
@@ -190,6 +212,8 @@ def _schedule(
         record |= {"forgiven": forgiven, "retried": retried}
     if unspent:
         record["unspent"] = unspent
+    if limit is not None:
+        record["usage_limit"] = limit
     series = (jsonio.load_or_none(spool.run(task_id, "schedule.json")) or {}).get("series")
     if series is not None:
         record["series"] = series

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 BUDGET = 1900  #: characters the model is told in one turn; the client shows it a file instead of much longer text
 EVENTS_SHOWN = 2  #: events that the person's line tells in full
 LATE_S = 60.0  #: by which an occurrence of a series may start later than it was due without a word about it
-EVENT_MARKS = {"suspended": "⏸", "resumed": "▶", "requeued": "↩"}
+EVENT_MARKS = {"suspended": "⏸", "resumed": "▶", "requeued": "↩", "limited": "⏸"}
 MARKS = {"succeeded": "✅", "cancelled": "⏹", "timed_out": "⏱"}
 ENDINGS = {
     "succeeded": "succeeded",

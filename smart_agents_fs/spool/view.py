@@ -66,9 +66,7 @@ def describe(
         progress = progress if progress.get("attempt") == attempt else {}  # of the attempt before
     suspended = _suspended(spool, task_id, attempt) if state == layout.RUNNING else None
     since = (suspended or {}).get("since")
-    until = (
-        clock.parse(str(since)) if clock.is_time(since) else time.time()
-    )  # while it stands still so does its clock
+    until = clock.parse(str(since)) if clock.is_time(since) else time.time()  # its clock stands still as well
     remaining, span, by_time = _expected(job, running, progress, known or (lambda: _durations(spool)), until)
     told = progress.get("progress")
     percent = 100 if state == "completed" else by_time if told is None else told
@@ -204,7 +202,7 @@ def waiting_for(spool: Spool, task_id: str, kind: str, job: dict[str, Any]) -> s
         if reason:
             return str(reason)
         if known.get("waiting_count", 0) > len(known.get("waiting") or {}):  # only so many are named
-            refusal = (known.get("refusals") or {}).get(kind)
+            refusal = _limit(known, job) or (known.get("refusals") or {}).get(kind)
             if refusal:
                 return str(refusal)
             return f"its turn: {known['waiting_count']} tasks wait"
@@ -226,6 +224,18 @@ def _waits_by_itself(spool: Spool, task_id: str, job: dict[str, Any]) -> str:
         return f"its time, {clock.stamp(not_before)}"
     verdict = dependencies.judge_job(spool, job)
     return f"its end: {verdict.words}" if verdict.kind == dependencies.ENDS else verdict.words
+
+
+def _limit(known: dict[str, Any], job: dict[str, Any]) -> str:
+    """The usage limit for which a Claude task waits that the supervisor does not name; empty when it does not."""
+    limits = known.get("usage_limits") or ()
+    agent = job.get("agent") or ("command" if job.get("argv") else "claude")
+    if not limits or agent == "command":
+        return ""
+    try:
+        return "" if agent in settings.load().agents else str(limits[0].get("reason"))
+    except SmartAgentsError:
+        return ""
 
 
 def _default_priority() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Answer:
     error: str | None = None
     tokens: tuple[int, int] = (11, 7)  #: input and output tokens that the usage reports
     gate: threading.Event | None = None  #: nothing is sent before this is set
+    headers: Mapping[str, str] = field(default_factory=dict)  #: that the answer carries beside the usual ones
 
     def __add__(self, other: Answer) -> Answer:
         return replace(self, blocks=self.blocks + other.blocks)
@@ -48,9 +49,9 @@ def tool(name: str, arguments: Mapping[str, Any]) -> Answer:
     return Answer(blocks=({"type": "tool_use", "name": name, "input": dict(arguments)},))
 
 
-def error(status: int, message: str = "scripted") -> Answer:
+def error(status: int, message: str = "scripted", headers: Mapping[str, str] | None = None) -> Answer:
     """An HTTP error in the API's form. The harness turns the client's retries off, so it ends the turn."""
-    return Answer(status=status, error=message)
+    return Answer(status=status, error=message, headers=headers or {})
 
 
 def held(answer: Answer | str, *, until: threading.Event) -> Answer:

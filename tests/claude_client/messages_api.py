@@ -236,26 +236,32 @@ class _Handler(BaseHTTPRequestHandler):
             if self.server.api.closing.is_set():
                 return
         if answer.error is not None:
-            self._send_json(answer.status, error_document(answer.status, answer.error))
+            self._send_json(answer.status, error_document(answer.status, answer.error), answer.headers)
             return
         message = message_document(answer, model=request.body.get("model", ""))
         if request.body.get("stream"):
-            self._send_events(message)
+            self._send_events(message, answer.headers)
         else:
-            self._send_json(200, message)
+            self._send_json(200, message, answer.headers)
 
-    def _send_json(self, status: int, document: Mapping[str, Any]) -> None:
+    def _send_json(self, status: int, document: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> None:
         raw = json.dumps(document).encode()
         self.send_response(status)
+        self._send_headers(headers or {})
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(raw)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(raw)
 
-    def _send_events(self, message: Mapping[str, Any]) -> None:
+    def _send_headers(self, headers: Mapping[str, str]) -> None:
+        for name, value in headers.items():
+            self.send_header(name, value)
+
+    def _send_events(self, message: Mapping[str, Any], headers: Mapping[str, str]) -> None:
         self.close_connection = True  # its end is the end of the stream
         self.send_response(200)
+        self._send_headers(headers)
         self.send_header("content-type", "text/event-stream")
         self.send_header("connection", "close")
         self.end_headers()

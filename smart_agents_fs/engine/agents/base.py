@@ -40,6 +40,7 @@ class Context:
     environ: Mapping[str, str]  #: the environment of the runner, as it came from whoever started the supervisor
     dependencies: Sequence[Mapping[str, Any]] = ()  #: what the task depends on, as in `dependencies.json`
     resume: str | None = None  #: the agent's own id of the conversation to go on with, if it still has it
+    spent_usd: float = 0.0  #: what that conversation has cost so far
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +55,15 @@ class Launch:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class UsageLimit:
+    """A limit of the account that pays for the agent, which may not go on before it ends."""
+
+    until: float = 0.0  #: when it ends, Unix seconds; 0: nobody said
+    kind: str = ""  #: the agent's word for it
+    words: str = ""  #: what it says to a person
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
     """Where the agent is now. `percent` is 0–100, None when unknown."""
 
@@ -61,6 +71,11 @@ class Progress:
     step: str = ""  #: what it does now, in words
     message: str = ""  #: its last words
     agents: int = 0  #: that are at work now, itself and its subagents; 0: it is none, or does not tell
+    answered: bool = False  #: whether the model behind it has said anything
+    limit: UsageLimit | None = None  #: that it has met, and nothing has come through since
+    asks_again: float = (
+        0.0  #: when it asks its API again, which has refused for that long, Unix seconds; 0: it does not
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

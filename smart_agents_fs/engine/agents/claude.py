@@ -29,10 +29,11 @@ _PERMISSION_PROMPTS_SINCE = (2, 1, 259)
 DEPENDENCIES = 30  #: that a prompt names; the file has them all
 RULES = 500  #: dependencies whose results may be read, so that an argument list never gets too long
 _NOT_IN_RULES = dict.fromkeys(map(ord, "(),[]*\\!"), "?")  #: what has a meaning in a rule; there `?` is any letter
+_LEAST_USD = 0.0001  #: a budget that is used up; the client takes no smaller one
 #: what a resumed conversation is told; a person may read it in the transcript, so it says what is so
 _GO_ON = (
-    "This session had been ended from outside, to make room on the machine. The task given above is not finished; it "
-    "goes on from where it stopped.\n"
+    "This session had been interrupted from outside: by a usage limit of the account, which is over, or to make room "
+    "on the machine. The task given above is not finished; it goes on from where it stopped.\n"
 )
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
@@ -72,7 +73,7 @@ class ClaudeAgent:
         if task.model is not None:
             argv += ["--model", task.model]
         if task.max_budget_usd is not None:
-            argv += ["--max-budget-usd", f"{task.max_budget_usd:.4f}".rstrip("0").rstrip(".")]
+            argv += ["--max-budget-usd", _budget(task.max_budget_usd - (context.spent_usd if resumed else 0.0))]
         return Launch(
             argv=tuple(argv),
             env=env,
@@ -121,7 +122,15 @@ class ClaudeReader:
         """The latest step and words; the percentage is that of the agent's own list of things to do."""
         stream = self._stream
         step = "" if stream.finished else stream.step
-        return Progress(percent=stream.todos.percent, step=step, message=tidy(stream.words), agents=stream.agents)
+        return Progress(
+            percent=stream.todos.percent,
+            step=step,
+            message=tidy(stream.words),
+            agents=stream.agents,
+            answered=stream.limit.answered,
+            limit=stream.limit.seen,
+            asks_again=stream.limit.retries_at,
+        )
 
     @property
     def finished(self) -> bool:
@@ -138,7 +147,8 @@ class ClaudeReader:
             "model": tidy(stream.model, 100),
             "client_version": tidy(stream.version, 40),
             "permission_denials": list(stream.denials.values())[:100],
-            "resets_at": stream.resets_at,
+            "resets_at": stream.limit.until or stream.limit.retries_at,
+            "limit_kind": stream.limit.kind,
             "api_status": api_status(stream),
             "output_cut": cut,
         }
@@ -179,6 +189,10 @@ def _package_version(path: str) -> str:
     except (OSError, ValueError):
         return ""
     return str(package.get("version")) if isinstance(package, dict) else ""
+
+
+def _budget(usd: float) -> str:
+    return f"{max(usd, _LEAST_USD):.4f}".rstrip("0").rstrip(".")
 
 
 def _prompt(task: Task, context: Context) -> str:

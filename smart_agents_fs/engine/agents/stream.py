@@ -9,8 +9,11 @@ to it with every version. Seen on the clients 2.1.197 and 2.1.330 and easy to ge
 
 from __future__ import annotations
 
+import time
+
 from smart_agents_fs.engine.agents import steps
 from smart_agents_fs.engine.agents.jsonlines import JsonLines
+from smart_agents_fs.engine.agents.limit import Limit
 from smart_agents_fs.engine.agents.text import tidy
 from smart_agents_fs.engine.agents.todos import Todos
 from smart_agents_fs.engine.agents.usage import Usage, number
@@ -39,7 +42,7 @@ class Stream:
         self.denials: dict[str, str] = {}  #: tool use id → the rule that would have allowed it
         self.result: dict[str, Any] | None = None  #: the latest result line
         self.api_error = ""  #: the client's word for why the API refused: authentication_failed, rate_limit, …
-        self.resets_at = 0.0  #: when the usage limit that was met ends, Unix seconds, 0 when none was
+        self.limit = Limit()  #: the account's usage limit, as far as it was spoken of
         self.blocked = ""  #: what a hook said that kept the prompt from the model
         self.usage = Usage()
         self.todos = Todos()
@@ -64,7 +67,7 @@ class Stream:
             elif kind == "result":
                 self._result(line)
             elif kind == "rate_limit_event":
-                self._rate_limit(line)
+                self.limit.event(line.get("rate_limit_info"))
 
     @property
     def finished(self) -> bool:
@@ -99,6 +102,7 @@ class Stream:
             tries = f"try {number(line.get('attempt')):.0f} of {number(line.get('max_retries')):.0f}"
             why = _text(line, "error").replace("_", " ") or "no answer"
             self.step = tidy(f"{_WAITING} ({why}, {tries})")
+            self.limit.retry(line, time.time())
         elif subtype == "compact_boundary":
             self.step = "Compacting the conversation"
         elif subtype == "permission_denied":
@@ -128,10 +132,13 @@ class Stream:
         self.usage.message(speaker, message)
         if not speaker:
             self.api_error = _text(line, "error")
+            if self.api_error == "rate_limit":
+                self.limit.refused(_said(message), time.time())
             if self.api_error:
                 return  # the client speaks here, not the agent
             if self.step.startswith(_WAITING):
                 self.step = "Thinking"
+        self.limit.came_through()
         content = message.get("content")
         for block in content if isinstance(content, list) else ():
             if isinstance(block, dict):
@@ -195,17 +202,18 @@ class Stream:
                 self._denied(denial)
         self._at_work = number(line.get("queued_turn_count")) > 0
 
-    def _rate_limit(self, line: dict[str, Any]) -> None:
-        info = line.get("rate_limit_info")
-        if isinstance(info, dict) and info.get("status") == "rejected":
-            self.resets_at = number(info.get("resetsAt"))
-
 
 def _needed(tool: str, given: dict[str, Any]) -> dict[str, Any]:
     """What of a call's input is still of use when its result comes; a file's whole text is not."""
     if tool in steps.LISTS:
         return given
     return {key: value[:4096] for key, value in given.items() if isinstance(value, str) and key not in _BULK}
+
+
+def _said(message: dict[str, Any]) -> str:
+    content = message.get("content")
+    blocks = [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
+    return " ".join([_text(block, "text") for block in blocks])
 
 
 _BULK = ("content", "new_string", "old_string", "new_source", "prompt")

@@ -19,7 +19,7 @@ _HIGHEST = 1e15  # beyond any count or price
 class Usage:
     """Sums over one attempt; `tokens` counts input, output, cache writes and cache reads of all models."""
 
-    __slots__ = ("_latest", "_settled", "_turns_sum", "_whole", "cost_usd", "num_turns")
+    __slots__ = ("_latest", "_own", "_settled", "_turns_sum", "_whole", "cost_usd", "num_turns")
 
     def __init__(self) -> None:
         self.cost_usd = 0.0
@@ -28,6 +28,7 @@ class Usage:
         self._latest: dict[str, tuple[str, int]] = {}  # who speaks → the message being written and its tokens
         self._turns_sum = 0
         self._whole = 0
+        self._own: tuple[float, int] | None = (0.0, 0)  # what the results say of this run alone; None: one did not
 
     @property
     def tokens(self) -> int:
@@ -51,11 +52,17 @@ class Usage:
     def result(self, result: dict[str, Any]) -> None:
         """Count one result line."""
         self.num_turns += int(number(result.get("num_turns")))
-        self.cost_usd = max(self.cost_usd, number(result.get("total_cost_usd")))
+        cost = number(result.get("total_cost_usd"))
         self._turns_sum += _sum(result.get("usage"), _MESSAGE_KEYS)
-        models = result.get("modelUsage")
-        if isinstance(models, dict):
-            self._whole = max(self._whole, sum(_sum(usage, _MODEL_KEYS) for usage in models.values()))
+        whole = _of_models(result.get("modelUsage"))
+        since = result.get("model_usage_since_last_result")
+        if self._own is not None and isinstance(since, dict):
+            # A resumed session's totals begin with what it had cost before. These do not.
+            self._own = (self._own[0] + _cost(since), self._own[1] + _of_models(since))
+            cost, whole = min(cost, self._own[0]), min(whole, self._own[1])
+        else:
+            self._own = None
+        self.cost_usd, self._whole = max(self.cost_usd, cost), max(self._whole, whole)
 
 
 def number(value: Any) -> float:
@@ -63,6 +70,14 @@ def number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return 0.0
     return float(value) if 0 <= value <= _HIGHEST else 0.0
+
+
+def _of_models(models: Any) -> int:
+    return sum(_sum(usage, _MODEL_KEYS) for usage in models.values()) if isinstance(models, dict) else 0
+
+
+def _cost(models: dict[str, Any]) -> float:
+    return sum(number(usage.get("costUSD")) for usage in models.values() if isinstance(usage, dict))
 
 
 def _sum(usage: Any, keys: tuple[str, ...]) -> int:

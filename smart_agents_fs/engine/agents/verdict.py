@@ -26,6 +26,8 @@ _KINDS = {
     "billing_error": "billing",
     "model_not_found": "model_not_found",
 }
+#: how clients tell the usage limit that name neither an error nor a status
+_LIMITED = ("You've hit your", "Claude AI usage limit reached", "Claude usage limit reached")
 _NO_LOGIN, _TOO_MANY = 401, 429  # HTTP
 _LATEST = 1e11  # Unix seconds far ahead; beyond it they are milliseconds or nonsense
 _SIGNAL_BASE = 128  # a program that handles a signal itself ends with 128 and the signal's number
@@ -124,14 +126,14 @@ def _error(stream: Stream, result: dict[str, Any]) -> Error:
     kind = _KINDS.get(stream.api_error, "")
     if said.startswith("Not logged in") or status == _NO_LOGIN:
         kind = "not_logged_in"
-    elif status == _TOO_MANY:
+    elif status == _TOO_MANY or said.startswith(_LIMITED):
         kind = "quota"
     if kind == "not_logged_in":
         reason = "" if said.startswith("Not logged in") else f" ({said})"
         advice = "run `claude` once and log in, or set ANTHROPIC_API_KEY, `sa-spool stop` and submit again"
         return kind, f"Claude Code is not logged in{reason}; {advice}"
     if kind == "quota":
-        until = "" if "resets" in said else _until(stream.resets_at)
+        until = "" if "resets" in said else _until(stream.limit.until)
         return kind, f"the usage limit is reached: {said}{until}"
     if kind == "billing":
         return kind, f"the account cannot pay for this: {said}"
