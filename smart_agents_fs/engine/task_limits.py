@@ -28,7 +28,7 @@ FAR_S, NEAR_S = 0.4, 0.1  #: between two samples of a task with limits, and of o
 URGENT_S = 0.025  #: the same where it would be past its limit before that
 YOUNG_S = 2.0  #: what has just started grows fastest
 NEAR = 0.8  #: the share of a limit from which on it is close
-SHARE = 0.05  #: of a processor that samples may cost, if a huge tree makes them dear
+SHARE = 0.1  #: of a processor that exact looks may cost, if a huge tree makes them dear
 OTHERS_S = 5.0  #: between two looks at which processes below us are of other tasks
 _GROWING = ("memory", "processes")
 _MB = 1 << 20
@@ -123,6 +123,7 @@ class LimitWatch:
             return None
         if limits.cpu_seconds and now - self._others_at >= OTHERS_S:
             self._look_at_others(now)  # what one of them used shows with us once it has ended
+        self._dear_s = 0.0
         if self._is_past(sample):
             sample = self._exactly(now)
         self._note("memory", sample.memory_mb, limits.memory_mb, now)
@@ -156,13 +157,13 @@ class LimitWatch:
 
     def _exactly(self, now: float) -> Sample:
         """The same once more, without what is of others, and with the memory that is really in use."""
-        begun = time.monotonic()
+        begun = time.process_time()  # not of a clock: on a busy machine it is most urgent to look again
         self._look_at_others(now)
         pids = tree.family(self._of, but=self._others)
         found = usage.sample_of(pids)
         if 0 < self._limits.memory_mb < found.memory_mb:
             found = usage.Sample(memory_mb=usage.shared_once_mb(pids), cpu_s=found.cpu_s, processes=found.processes)
-        self._dear_s = (time.monotonic() - begun) / SHARE
+        self._dear_s = (time.process_time() - begun) / SHARE
         return found
 
     def _look_at_others(self, now: float) -> None:
