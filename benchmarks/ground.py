@@ -23,7 +23,7 @@ from smart_agents_fs.spool import cancelling, jsonio, layout, store
 
 REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(REPO, "build/benchmarks")
-_PARTS = ("bin", "hooks", "scripts", "smart_agents_fs", "requirements.lock")
+_PARTS = ("bin", "hooks", "monitors", "scripts", "smart_agents_fs", "requirements.lock")
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR")
 WAIT_S = 30.0
 RUN_S = 3600.0  #: a spool that is younger may be that of another run

@@ -2,7 +2,8 @@
 
     benchmarks/run.py [--quick] [--json [FILE]] [NAME…]
 
-NAME is one of prompt_hook, guard_hook, submit_command, memory, latency, looking, depth; default is all of them.
+NAME is one of prompt_hook, guard_hook, submit_command, memory, latency, looking, watching, depth, waking; default is
+all of them.
 `--quick` takes seconds and shows that everything can be measured; its figures are rough. `--json` writes them to
 FILE, default benchmarks/results/<time>.json. The exit code tells nothing about goals: a figure over its goal is news,
 no error.
@@ -26,7 +27,10 @@ from ground import REPO, Ground
 if TYPE_CHECKING:
     from measure import Row
 
-MEASUREMENTS = ("prompt_hook", "guard_hook", "submit_command", "memory", "latency", "looking", "depth")
+MEASUREMENTS = (
+    *("prompt_hook", "guard_hook", "submit_command", "memory", "latency"),
+    *("looking", "watching", "depth", "waking"),
+)
 
 
 def main(words: Sequence[str]) -> int:

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from smart_agents_fs.errors import SpoolUnusable as SpoolUnusable
     from smart_agents_fs.errors import TaskNotFound as TaskNotFound
     from smart_agents_fs.orchestrator import AsyncOrchestrator as AsyncOrchestrator
+    from smart_agents_fs.progress_emitter import TaskProgressEmitter as TaskProgressEmitter
     from smart_agents_fs.queue import BackgroundTask as BackgroundTask
     from smart_agents_fs.queue import BackgroundTaskQueue as BackgroundTaskQueue
     from smart_agents_fs.queue import NotificationConfig as NotificationConfig
+    from smart_agents_fs.queue import NotificationStrategy as NotificationStrategy
     from smart_agents_fs.queue import ProgressUpdate as ProgressUpdate
     from smart_agents_fs.queue import ResourceLimits as ResourceLimits
     from smart_agents_fs.queue import TaskLimits as TaskLimits
@@ -35,6 +37,7 @@ _HOMES = {
     "BackgroundTaskQueue": "queue",
     "InvalidJob": "errors",
     "NotificationConfig": "queue",
+    "NotificationStrategy": "queue",
     "ProgressUpdate": "queue",
     "Refused": "errors",
     "ResourceLimits": "queue",
@@ -42,6 +45,7 @@ _HOMES = {
     "SpoolUnusable": "errors",
     "TaskLimits": "queue",
     "TaskNotFound": "errors",
+    "TaskProgressEmitter": "progress_emitter",
     "TaskResult": "queue",
     "TaskStatus": "queue",
 }

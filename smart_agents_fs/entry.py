@@ -68,7 +68,7 @@ def _options(words: list[str]) -> list[str]:
 
 def _is_inner(words: list[str]) -> bool:
     """Whether this is one of our own processes, whose stderr is a log."""
-    return words[:1] in (["hook"], ["runner"]) or words[:2] == ["supervise", "--detached"]
+    return words[:1] in (["hook"], ["runner"], ["announce"]) or words[:2] == ["supervise", "--detached"]
 
 
 def _give_up_stdout() -> None:
@@ -143,6 +143,12 @@ def _resume(words: list[str]) -> int:
     return resume.run(words)
 
 
+def _progress(words: list[str]) -> int:
+    from smart_agents_fs.cli import progress
+
+    return progress.run(words)
+
+
 def _prune(words: list[str]) -> int:
     from smart_agents_fs.cli import prune
 
@@ -158,6 +164,12 @@ def _doctor(words: list[str]) -> int:
 
 def _hook(words: list[str]) -> int:
     from smart_agents_fs.hooks import entry
+
+    return entry.run(words)
+
+
+def _announce(words: list[str]) -> int:
+    from smart_agents_fs.announce import entry
 
     return entry.run(words)
 
@@ -206,9 +218,11 @@ _FAST: dict[str, Callable[[list[str]], int]] = {
     "edit": _edit,
     "pause": _pause,
     "resume": _resume,
+    "progress": _progress,
     "prune": _prune,
     "doctor": _doctor,
     "hook": _hook,
+    "announce": _announce,
     "supervise": _supervise,
     "runner": _runner,
 }

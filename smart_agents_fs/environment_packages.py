@@ -17,7 +17,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 #: what the environment must be able to import; `pyproject.toml` has the same list
-PACKAGES = ("click", "cronsim", "dateparser", "filelock", "psutil", "tomlkit", "tzdata", "watchdog")
+PACKAGES = (
+    "click",
+    "cronsim",
+    "dateparser",
+    "filelock",
+    "psutil",
+    "rich",
+    "textual",
+    "tomlkit",
+    "tzdata",
+    "watchdog",
+)
 #: how the reason of every failed build begins
 FAILED = "could not prepare the environment: "
 

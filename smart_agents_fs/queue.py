@@ -38,6 +38,7 @@ from smart_agents_fs.queue_types import (
 from smart_agents_fs.spool import cancelling, clock, dependents, failures, layout, store, submission, tasklock, view
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.words import Failure, Outcome, State, TaskType
+from smart_agents_fs.spool.words import Strategy as NotificationStrategy
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -49,6 +50,7 @@ __all__ = [
     "BackgroundTaskQueue",
     "FileChange",
     "NotificationConfig",
+    "NotificationStrategy",
     "ProgressStream",
     "ProgressUpdate",
     "ResourceLimits",

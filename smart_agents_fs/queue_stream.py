@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import collections
 import datetime as dt
-import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
@@ -14,7 +13,8 @@ from typing import Any
 from smart_agents_fs import starter
 from smart_agents_fs.errors import SmartAgentsError
 from smart_agents_fs.queue_types import ProgressUpdate
-from smart_agents_fs.spool import clock, jsonio, layout, store, view
+from smart_agents_fs.spool import clock, layout, store, view
+from smart_agents_fs.spool.events import Events
 from smart_agents_fs.spool.layout import Spool
 
 LOOK_S = 0.1  #: between two looks at the task's events
@@ -28,8 +28,7 @@ class ProgressStream(Iterator[ProgressUpdate], AsyncIterator[ProgressUpdate]):
         self._spool = spool
         self._task_id = task_id
         self._ready: collections.deque[ProgressUpdate] = collections.deque()
-        self._attempt = 1
-        self._offset = 0
+        self._events = Events(spool, task_id)
         self._over = False
         self._supervised = time.monotonic()
 
@@ -61,39 +60,17 @@ class ProgressStream(Iterator[ProgressUpdate], AsyncIterator[ProgressUpdate]):
             return bool(self._ready)
         # The state first: once it is a last one, nothing more is written to the events.
         state = store.state_of(self._spool, self._task_id)
-        while self._read():
-            pass
+        for event in self._events.new():
+            with suppress(KeyError, TypeError, ValueError):
+                self._ready.append(update_of(event))
         if state in layout.ENDED:
             self._over = True
-            self._ready.append(_last(view.status(self._spool, self._task_id)))
+            self._ready.append(last_update(view.status(self._spool, self._task_id)))
         elif state is None:
             self._over = True  # taken out of the spool
         else:
             self._supervise()
         return bool(self._ready)
-
-    def _read(self) -> bool:
-        """Take the new whole lines of this attempt's events; true when another attempt has begun after it."""
-        newer = os.path.isdir(self._spool.attempt(self._task_id, self._attempt + 1))
-        for line in self._new_lines():
-            with suppress(jsonio.Unreadable, KeyError, TypeError, ValueError):
-                self._ready.append(_update(jsonio.loads(line)))
-        if newer:
-            self._attempt += 1
-            self._offset = 0
-        return newer
-
-    def _new_lines(self) -> list[bytes]:
-        path = self._spool.attempt(self._task_id, self._attempt, "events.jsonl")
-        try:
-            with open(path, "rb") as file:
-                file.seek(self._offset)
-                data = file.read()
-        except FileNotFoundError:
-            return []
-        whole = data[: data.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        return whole.splitlines()
 
     def _supervise(self) -> None:
         """Now and then make sure that somebody works on the task, or this would wait for ever."""
@@ -104,17 +81,19 @@ class ProgressStream(Iterator[ProgressUpdate], AsyncIterator[ProgressUpdate]):
                 starter.ensure_supervisor(self._spool)
 
 
-def _update(event: dict[str, Any]) -> ProgressUpdate:
+def update_of(event: dict[str, Any]) -> ProgressUpdate:
+    """A record of the events as an update. Raises KeyError, TypeError or ValueError for one that is none."""
     return ProgressUpdate(
         timestamp=_moment(event["time"]),
         step=str(event.get("step") or ""),
         progress=event.get("progress"),
         message=str(event.get("message") or ""),
-        metadata={"attempt": event.get("attempt")},
+        metadata={name: event[name] for name in ("attempt", "source", "steps", "agents") if name in event},
     )
 
 
-def _last(status: dict[str, Any]) -> ProgressUpdate:
+def last_update(status: dict[str, Any]) -> ProgressUpdate:
+    """The update that says how a task has ended."""
     return ProgressUpdate(
         timestamp=_moment(status["completed_at"] or clock.stamp()),
         step=str(status["outcome"] or status["state"]),

@@ -192,4 +192,5 @@ class ProgressUpdate:
     step: str
     progress: float | None
     message: str
-    metadata: Mapping[str, Any] = field(default_factory=dict)  #: `attempt`; in the last update `state`, `outcome`
+    #: `attempt`, `source`, `steps`, `agents`; in the last update `attempt`, `state`, `outcome`
+    metadata: Mapping[str, Any] = field(default_factory=dict)

@@ -88,10 +88,15 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
     ),
     "notify.strategy": (
         "completion",
-        "when tasks speak; milestone and verbose do like completion yet",
+        "when tasks speak: never, at 25, 50, 75 percent and the end, at every progress, or at the end",
         ("silent", "milestone", "verbose", "completion"),
     ),
-    "notify.wake": (False, "whether an ending wakes an idle session; not in force yet", None),
+    "notify.min_progress_delta": (10, "percent of progress between two notices of a verbose task", (0, 100)),
+    "notify.throttle_ms": (30_000, "milliseconds between two notices of a verbose task", (0, 86_400_000)),
+    "notify.wake": (False, "whether the end of a task wakes an idle chat; costs a model turn each time", None),
+    "notify.desktop": ("off", "which endings appear as a notification of the desktop", ("off", "failures", "all")),
+    "notify.command": ([], "a program and its arguments; is given every notice as JSON on its stdin", None),
+    "notify.webhook": ("", "an http or https address to which every notice is posted as JSON", None),
     "execution": (
         "default",
         "default: `execute` waits and `submit` does not; async: `execute` submits too; blocking: no background work",
@@ -222,6 +227,8 @@ def check(key: str, value: Any, where: str = "") -> Any:
         wanted = "a string"
     elif key == "spool.dir" and value and not value.startswith(("/", "~/")):
         wanted = "an absolute path, or one that starts with ~/"  # another place in every directory otherwise
+    elif key == "notify.webhook" and value and not value.startswith(("http://", "https://")):
+        wanted = "an address that starts with https:// or http://"
     if wanted:
         raise UsageError(f"{where + ': ' if where else ''}{key} = {value!r} does not fit: it takes {wanted}")
     return value

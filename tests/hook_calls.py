@@ -79,6 +79,13 @@ class Session:
         with self.transcript.open("a") as file:
             file.writelines(json.dumps(line) + "\n" for line in lines)
 
+    def step(self, prompt_id: str, **also: str) -> Answer:
+        """PostToolBatch: the model has called tools while it answers a prompt, and goes on."""
+        said = {"hook_event_name": "PostToolBatch", "prompt_id": prompt_id, **also}
+        answer = self.call("user-prompt-submit post-tool-batch", **said)
+        self._pending += _attachments(answer)
+        return answer
+
     def command(self, name: str, arguments: str = "", *, prompt_id: str = "", **also: str) -> str:
         """What the hook answers to one of our slash commands, which blocks it."""
         typed = f"/smart-agents:{name} {arguments}".rstrip()
@@ -116,8 +123,9 @@ class Session:
         return json.loads(done.stdout) if done.stdout else None
 
     def run(self, hook: str, stdin: bytes, streams: str = "") -> subprocess.CompletedProcess[bytes]:
-        """The ended executable; `streams` are redirections of a shell."""
-        command = [str(self.plugin / "hooks" / hook)]
+        """The ended executable, with the words behind its name; `streams` are redirections of a shell."""
+        program, *words = hook.split()
+        command = [str(self.plugin / "hooks" / program), *words]
         if streams:
             command = ["sh", "-c", f'exec "$@" {streams}', "sh", *command]
         done = subprocess.run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -72,14 +73,17 @@ def plant(root: Path, *, real_builder: bool, packages: bool = False) -> Path:
         shutil.copy(REPO / "requirements.lock", root / "requirements.lock")
     else:
         (root / "requirements.lock").write_text("# nothing\n")
-        source = package / "environment_packages.py"
-        text = source.read_text()
-        needed = (
-            'PACKAGES = ("click", "cronsim", "dateparser", "filelock", "psutil", "tomlkit", "tzdata", "watchdog")'
-        )
-        assert needed in text
-        source.write_text(text.replace(needed, 'PACKAGES = ("json",)'))
+        need_nothing(package)
     return root
+
+
+def need_nothing(package: Path) -> None:
+    """Let the environment of this copy of the package be whole without anybody's package in it."""
+    source = package / "environment_packages.py"
+    pattern = r'^PACKAGES = \([^)]*"watchdog",?\s*\)$'
+    text, count = re.subn(pattern, 'PACKAGES = ("json",)', source.read_text(), flags=re.MULTILINE)
+    assert count == 1
+    source.write_text(text)
 
 
 def call(

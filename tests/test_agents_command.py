@@ -219,9 +219,10 @@ def test_a_long_line_is_cut_to_200_characters() -> None:
         (b" 37%|###7      | 37/100\n", 37),
         (b"45.2% done\n", 45),
         (b"Receiving objects:  60% (9/15), 1.2 MiB\r", 60),
+        (b"\x1b]9;4;1;35\x07compiling\n", 35),
         (b"[12/40] cc a.o\n", 30),
-        (b"Step (3/4)\n", 75),
-        (b"10/40\n", 25),
+        (b"Step (1/4)\nStep (3/4)\n", 75),
+        (b"7/40\n10/40\n", 25),
     ],
 )
 def test_a_plain_progress_gives_the_percentage(line: bytes, percent: float) -> None:
@@ -239,15 +240,31 @@ def test_a_plain_progress_gives_the_percentage(line: bytes, percent: float) -> N
         b"400% faster\n",
         b"version 1/2 of the plan\n",
         b"half done: [1/4",
+        b"10/40\n",
+        b"[11/22] started\n",
+        b"passed (3/4)\n",
+        b"TOTAL     120     12    90%\n",
+        b"[100%]\n",
     ],
 )
 def test_what_only_looks_like_a_progress_gives_none(line: bytes) -> None:
     assert after(line).percent is None
 
 
-def test_the_percentage_never_goes_back_and_never_says_100_before_the_end() -> None:
-    assert after(b"[ 60%]\n", b"[ 20%]\n").percent == 60
-    assert after(b"[100%]\n").percent == 99
+def test_a_count_that_begins_anew_after_more_than_half_of_it_is_believed_no_more() -> None:
+    assert after(b"[ 60%] a\n", b"[ 55%] b\n").percent == 60
+    assert after(b"[ 60%] a\n", b"[  2%] a\n").percent is None
+
+
+def test_what_is_written_to_the_standard_error_counts_as_well() -> None:
+    one = reader()
+    one.feed(b"begun\n")
+    one.feed_stderr(b"    Building [====>                        ] 1/5: e, d   \r")
+    assert (one.progress.percent, one.progress.source) == (20, "output")
+    assert one.progress.step == "Building [====> ] 1/5: e, d"
+    one.feed(b"linking\n")
+    assert one.progress.step == "linking"
+    assert one.report(0, "").output == "begun\nlinking"
 
 
 # How it ended -----------------------------------------------------------------------------------------------
@@ -317,9 +334,9 @@ def test_where_the_chunks_end_makes_no_difference(chunks: list[bytes]) -> None:
 
 
 @given(st.text(alphabet="[]()/% 0123456789\r\n", max_size=80))
-def test_a_percentage_is_between_0_and_99_whatever_is_written(text: str) -> None:
+def test_a_percentage_is_between_0_and_100_whatever_is_written(text: str) -> None:
     percent = after(text.encode()).percent
-    assert percent is None or 0 <= percent <= 99
+    assert percent is None or 0 <= percent <= 100
 
 
 def test_a_real_program_runs_as_launched(tmp_path: Path) -> None:

@@ -33,9 +33,10 @@ VERBS = [
         "list",
         "logs",
         "pause",
+        "progress",
         "prune",
     ),
-    *("result", "resume", "retry", "service", "stats", "status", "stop", "submit", "supervise", "wait"),
+    *("result", "resume", "retry", "service", "stats", "status", "stop", "submit", "supervise", "wait", "watch"),
 ]
 
 

@@ -197,9 +197,9 @@ def test_the_status_of_a_running_task_has_percent_step_and_every_field(sa: Progr
     ]
     status = sa.json("status", task_id[-4:])
     assert " ".join(status) == (
-        "id state outcome type agent description priority progress current_step estimated_remaining_s "
-        "estimated_range_s waiting_for suspended attempt created_at started_at completed_at session_id labels "
-        "depends_on series cron error"
+        "id state outcome type agent description priority progress progress_source current_step steps "
+        "estimated_remaining_s estimated_range_s waiting_for suspended attempt created_at started_at completed_at "
+        "session_id labels depends_on series cron error"
     )
     assert (status["state"], status["type"], status["labels"]) == ("running", "command", {"a": "b"})
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", status["created_at"])

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from source_tree import BASE_PYTHON, REPO, VERSION, call, plant, told
+from source_tree import BASE_PYTHON, REPO, VERSION, call, need_nothing, plant, told
 
 from smart_agents_fs import environment, environment_packages
 
@@ -89,7 +89,7 @@ def test_the_first_call_builds_the_environment_and_then_does_its_work(real: Real
     assert steps[0] == f"sa-spool: preparing the environment of version {VERSION}, once, in {real.directory}"
     assert [step.rpartition(" (")[0] for step in steps[1:4]] == [
         f"sa-spool: making a Python {sys.version_info[0]}.{sys.version_info[1]} environment",
-        "sa-spool: installing click, cronsim, dateparser, filelock, psutil, tomlkit, tzdata, watchdog",
+        "sa-spool: installing click, cronsim, dateparser, filelock, psutil, rich, textual, tomlkit, tzdata, watchdog",
         "sa-spool: copying and compiling the program",
     ]
     assert steps[4].startswith("sa-spool: ready after ")
@@ -402,12 +402,7 @@ def test_without_a_network_it_says_so_in_one_line_and_the_next_call_tries_again(
     assert not list(environment_of(env).glob("venv*")), "half an environment is left"
 
     (source / "requirements.lock").write_text("# nothing\n")
-    packages = source / "smart_agents_fs/environment_packages.py"
-    packages.write_text(
-        packages.read_text().replace(
-            '("click", "cronsim", "dateparser", "filelock", "psutil", "tomlkit", "tzdata", "watchdog")', '("json",)'
-        )
-    )
+    need_nothing(source / "smart_agents_fs")
     told(call([source / "bin/sa-spool", "list"], env))
     assert environment.failure() is None
 

@@ -90,6 +90,22 @@ def test_reads_what_python_has_left(hook: Hook) -> None:
     hook.run(b"x" * 1_000_000)
 
 
+def test_amid_a_turn_it_looks_for_what_is_fresh_and_for_nothing_else(hook: Hook) -> None:
+    due = hook.make_due()
+    hook.command.append("post-tool-batch")
+    assert_silent(hook)
+    due.with_name("fresh").touch()
+    hook.run()
+    assert hook.called() == b"hook\npost-tool-batch\n" + PROMPT
+
+
+def test_words_behind_it_that_it_does_not_know_are_no_files_to_read(hook: Hook) -> None:
+    hook.make_due()
+    hook.command += ["/etc/passwd", "x=1", "$(touch here)"]
+    hook.run()
+    assert hook.called() == b"hook\nuser-prompt-submit\n" + PROMPT
+
+
 @pytest.mark.parametrize("name", ["SA_DISABLE", "SA_TASK_ID"])
 def test_is_silent_inside_a_task_and_when_switched_off(hook: Hook, name: str) -> None:
     hook.make_due()

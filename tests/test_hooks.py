@@ -27,6 +27,7 @@ from smart_agents_fs.spool.layout import PENDING
 
 INJECTION = str(Path(__file__).with_name("injection.py"))
 HOOKS = ("session-start", "user-prompt-submit", "user-prompt-expansion", "session-end", "pre-tool-use")
+AMID_TURN = "user-prompt-submit post-tool-batch"  #: one program for two events
 BOTH = pytest.mark.parametrize("old", [False, True], ids=["2.1.330", "2.1.197"])
 
 
@@ -771,6 +772,34 @@ def test_the_log_does_not_grow_for_ever(user: User) -> None:
     assert len("".join(user.log())) < 1000
 
 
+# -- amid a turn ----------------------------------------------------------------------------------------------------
+
+
+@BOTH
+def test_amid_a_turn_an_end_is_told_once_and_proved_at_the_next_prompt(user: User, old: bool) -> None:
+    session = user.session(old=old)
+    prompt_id = "11111111-2222-4333-8444-555555555555"
+    asked = session.call("user-prompt-submit", hook_event_name="UserPromptSubmit", prompt="x", prompt_id=prompt_id)
+    assert session.step(prompt_id) is None
+    task = user.ended_task(session)
+    assert session.step(prompt_id, agent_id="a-subagent") is None
+    answer = session.step(prompt_id)
+    assert context(answer).count(f"- {task}.e1: ") == 1
+    assert answer is not None
+    assert answer["hookSpecificOutput"]["hookEventName"] == "PostToolBatch"
+    assert session.step(prompt_id) is None
+    session.answered(prompt_id, asked)
+    assert session.prompt("and now") is None
+    assert os.listdir(user.spool.mailbox(session.id, "seen")) == [f"{task}.e1.json"]
+
+
+def test_amid_a_turn_nothing_is_told_to_a_session_that_is_not_on_record(user: User) -> None:
+    session = user.session(start="")
+    user.ended_task(session)
+    assert session.step("p-1") is None
+    assert user.log() == []
+
+
 # -- the plugin's own files ---------------------------------------------------------------------------------------
 
 
@@ -778,9 +807,9 @@ def test_every_hook_is_registered_in_exec_form_and_is_there(user: User) -> None:
     registered = json.loads((user.plugin / "hooks/hooks.json").read_text())["hooks"]
     entries = [entry for parts in registered.values() for part in parts for entry in part["hooks"]]
     prefix = "${CLAUDE_PLUGIN_ROOT}/hooks/"
-    assert sorted(entry["command"].removeprefix(prefix) for entry in entries) == sorted(HOOKS)
+    calls = [" ".join([entry["command"].removeprefix(prefix), *entry["args"]]) for entry in entries]
+    assert sorted(calls) == sorted([*HOOKS, AMID_TURN])
     for entry in entries:
-        assert entry["args"] == []
         assert os.access(user.plugin / "hooks" / entry["command"].removeprefix(prefix), os.X_OK)
 
 

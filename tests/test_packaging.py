@@ -25,7 +25,12 @@ SCRIPTS = [REPO / "bin/sa-spool", REPO / ".ci/run"]
 SCRIPTS += [path for path in (REPO / "scripts").iterdir() if path.suffix in {"", ".sh"}]
 
 
-OF_DATEPARSER = ("python-dateutil", "pytz", "regex", "tzlocal")  #: what comes with it, and we import nowhere
+#: what comes with dateparser and with textual, and we import nowhere
+OF_DATEPARSER = ("python-dateutil", "pytz", "regex", "tzlocal")
+OF_TEXTUAL = (
+    *("linkify-it-py", "markdown-it-py", "mdit-py-plugins", "mdurl", "platformdirs", "pygments"),
+    "typing-extensions",
+)
 
 
 def pins(name: str) -> dict[str, str]:
@@ -47,7 +52,7 @@ def test_every_copy_of_the_version_is_the_same() -> None:
 def test_the_packages_are_the_same_in_the_project_the_builder_and_the_lock_files() -> None:
     needed = sorted(re.split(r"[<>=]", requirement)[0] for requirement in PROJECT["project"]["dependencies"])
     assert needed == sorted(environment_packages.PACKAGES)
-    assert sorted(pins("requirements.lock")) == sorted([*needed, *OF_DATEPARSER])
+    assert sorted(pins("requirements.lock")) == sorted([*needed, *OF_DATEPARSER, *OF_TEXTUAL])
     developing = PROJECT["project"]["optional-dependencies"]["dev"]
     names = {re.split(r"[<>=]", requirement)[0].replace("_", "-") for requirement in developing}
     assert names <= set(pins("requirements-dev.lock"))

@@ -55,7 +55,7 @@ from smart_agents_fs.spool.words import TaskType
 TESTS = Path(__file__).resolve().parent
 PAGE = spool_schemas.documented(spool_schemas.PAGE.read_text())
 #: documented, and only there while somebody writes or after much was written
-NEVER_AT_REST = {"tmp/<name>", "supervisor/handover", "supervisor/log.1"}
+NEVER_AT_REST = {"tmp/<name>", "bells/<pid>-<start ticks>", "supervisor/handover", "supervisor/log.1"}
 
 
 # -- a spool that was lived in --------------------------------------------------------------------------------

@@ -183,7 +183,8 @@ def test_the_least_important_task_stands_still_with_all_its_processes_and_comple
     said = capfd.readouterr().err
     for words in (f"ordered: suspend {low} (memory 96 %", f"{low} attempt 1 suspended: memory 96 %", "goes on after"):
         assert words in said
-    assert acts_on(spool, low) == ["order_suspend", "suspended", "order_resume", "resumed"]
+    acts = acts_on(spool, low)  # of an order and what comes of it the two who do them are not kept in step
+    assert [set(acts[:2]), set(acts[2:])] == [{"order_suspend", "suspended"}, {"order_resume", "resumed"}]
 
 
 def test_the_clocks_of_a_task_stand_still_with_it(machine: Machine) -> None:

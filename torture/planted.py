@@ -156,16 +156,16 @@ def no_singleton() -> None:
 
 def offered_is_told() -> None:
     """What a hook took in order to print it counts as told."""
-    from smart_agents_fs.spool import offers
+    from smart_agents_fs.spool import proofs
 
-    offers._Proofs.of = lambda _self, _notice: True  # type: ignore[method-assign,assignment]
+    proofs.Proofs.of = lambda _self, _notice: True  # type: ignore[method-assign,assignment]
 
 
 def never_proved() -> None:
     """The transcript is read, and what stands there is not found."""
-    from smart_agents_fs.spool import offers
+    from smart_agents_fs.spool import proofs
 
-    offers._Proofs.of = lambda _self, _notice: False  # type: ignore[method-assign,assignment]
+    proofs.Proofs.of = lambda _self, _notice: False  # type: ignore[method-assign,assignment]
 
 
 def trusts_json() -> None:

@@ -14,6 +14,8 @@ from smart_agents_fs.spool import cancelling, jsonio, layout, view
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from smart_agents_fs.spool.layout import Spool
 
 HELP = """End a task, whether it waits or runs.
@@ -40,7 +42,7 @@ def run(words: list[str]) -> int:
     spool, task_id = place.with_task(rest[0])
     state = cancelling.cancel(spool, task_id, via="shell", why=values.get("why") or "")
     if state not in layout.ENDED:
-        state = _wait(spool, task_id)
+        state = wait(spool, task_id, say=lambda words: print(f"sa-spool: {words}", file=sys.stderr))
     if state in layout.ENDED and state != "cancelled":
         raise Refused(f"{task_id} had ended before ({state}); `sa-spool result {task_id}` shows how")
     if values.get("json"):
@@ -52,8 +54,13 @@ def run(words: list[str]) -> int:
     return 0
 
 
-def _wait(spool: Spool, task_id: str) -> str:
-    """The state once the request has taken effect, or when that takes too long."""
+def wait(
+    spool: Spool, task_id: str, *, say: Callable[[str], None], enough: Callable[[], bool] = lambda: False
+) -> str:
+    """The state once the request has taken effect, or when that takes too long, or is `enough`.
+
+    What takes a while is said through `say`.
+    """
     from smart_agents_fs.engine import recovery
 
     rules = settings_module.load()
@@ -63,13 +70,13 @@ def _wait(spool: Spool, task_id: str) -> str:
     recovery.wake_runner(spool, task_id)
     while (state := cancelling.look_again(spool, task_id)) not in layout.ENDED:
         waited = time.monotonic() - begun
-        if waited >= limit_s:
+        if waited >= limit_s or enough():
             break
         if state == layout.RUNNING and not starter.supervisor_is_alive(spool):
             # Is its runner dead, nobody else is there to end it; and a supervisor would need an environment.
             recovery.recover_if_dead(spool, task_id, rules)
         if waited >= 0.5 and not talked:
             talked = True
-            print(f"sa-spool: waiting up to {limit_s:g} s for the agent of {task_id} to end", file=sys.stderr)
+            say(f"waiting up to {limit_s:g} s for the agent of {task_id} to end")
         time.sleep(_LOOK_S)
     return state

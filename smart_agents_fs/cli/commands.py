@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import click
 
+from smart_agents_fs import environment
 from smart_agents_fs.cli.parameters import Duration, command, help_text, json_option, task_argument
 from smart_agents_fs.settings import KEYS
 from smart_agents_fs.spool import layout
@@ -96,6 +97,24 @@ def wait(parts: tuple[str, ...], timeout: float | None, *, as_json: bool) -> int
 
     found = [place.with_task(part) for part in parts]
     return verb.wait_for(found[0][0], [task_id for _, task_id in found], timeout_s=timeout, as_json=as_json)
+
+
+@command("watch", "sa-spool watch", "sa-spool watch state:failed --project .", "sa-spool watch --once")
+@click.argument("words", metavar="[WORD]...", nargs=-1)
+@click.option("--session", metavar="ID", help="Only tasks of this Claude Code session.")
+@click.option("--project", metavar="DIR", type=click.Path(), help="Only tasks of the project of this directory.")
+@click.option("--once", is_flag=True, help="Print how it is now, and end; so it does where no terminal is.")
+@json_option("an object: the machine, its limits, how many wait, and the tasks as status objects")
+def watch(words: tuple[str, ...], session: str, project: str, *, once: bool, as_json: bool) -> int:
+    """All tasks and the machine on one screen, as they change.
+
+    Keys show details and logs, cancel, retry, pause, change priorities; ? lists them. Of the tasks those that all the
+    WORDs fit: text, or state:failed, project:shop, session:0c1d, agent:claude, type:build.
+    """
+    environment.need("textual")  # the verb alone uses it, and an environment built before it came has it not
+    from smart_agents_fs.cli import watch as verb
+
+    return verb.run(words=words, session=session, project=project, once=once, as_json=as_json)
 
 
 @command("stats", "sa-spool stats", "sa-spool stats --since 30d --by project", "sa-spool stats --since today --json")
@@ -290,4 +309,4 @@ for command_of_config in (config_list, config_get, config_set, config_unset):
     config.add_command(command_of_config)
 for command_of_service in (service_install, service_uninstall, service_status):
     service.add_command(command_of_service)
-ALL = (list_, result, attach, logs, wait, stats, supervise, stop, config, service, completion)
+ALL = (list_, result, attach, logs, wait, watch, stats, supervise, stop, config, service, completion)

@@ -17,6 +17,7 @@ from smart_agents_fs.cli import (
     doctor_program,
     doctor_service,
     doctor_spool,
+    doctor_waking,
 )
 from smart_agents_fs.cli.check import Check, Verdict, bad, good
 from smart_agents_fs.cli.words import Option, parse
@@ -74,6 +75,7 @@ def checks(*, fix: bool) -> Iterator[Check]:
     yield from _guarded("spool", partial(doctor_spool.everything, settings, fix=fix))
     yield from _guarded("service", doctor_service.after_a_reboot)
     yield from _guarded("claude", partial(doctor_client.everything, settings))
+    yield from _guarded("waking", partial(doctor_waking.waking, settings))
 
 
 def lines(check: Check) -> list[str]:

@@ -20,6 +20,7 @@ _SHARED = (
     *("--type", "--description", "--priority", "--in", "--at", "--cron", "--timeout", "--silence-timeout"),
     *(option.flag for option in limits.OPTIONS),
     *("--retries", "--backoff", "--model", "--budget", "--estimate", "--notify", "--label"),
+    *("--min-progress-delta", "--throttle-ms", "--wake", "--no-wake"),
 )
 OPTIONS = (
     *(option for option in submit.OPTIONS if option.flag in _SHARED),

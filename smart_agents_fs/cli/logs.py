@@ -1,4 +1,7 @@
-"""`sa-spool logs ID`: what an agent wrote, once or as it comes; harmless to a terminal unless asked for raw."""
+"""`sa-spool logs ID`: what an agent wrote, once or as it comes; harmless to a terminal unless asked for raw.
+
+Who follows is told on stderr how far the task is, whenever that has changed.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,12 @@ import codecs
 import os
 import sys
 import time
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from smart_agents_fs.cli import place
 from smart_agents_fs.errors import UsageError
 from smart_agents_fs.spool import jsonio, layout, quoting, runs, store, view
+from smart_agents_fs.spool.events import Events
 from smart_agents_fs.spool.layout import Spool
 
 TAIL = 1024 * 1024  #: bytes of a log that the JSON document holds
@@ -100,14 +104,43 @@ class _Log:
             self._line = ""
 
 
+class _HowFar:
+    """Says on stderr how far a task is, when that has changed, but not what stands in its log anyway."""
+
+    def __init__(self, spool: Spool, task_id: str, attempt: int) -> None:
+        self._events = Events(spool, task_id, attempt)
+        self._said: tuple[object, ...] = (None, "", [])
+
+    def say(self) -> None:
+        """A line for each change since the last call."""
+        for event in self._events.new():
+            step = str(event.get("step") or "")
+            steps: list[Any] = event.get("steps") or []
+            percent = event.get("progress") if isinstance(event.get("progress"), (int, float)) else None
+            own = "" if step == event.get("message") and not steps else step
+            now = (percent, own, steps)
+            if now != self._said:
+                self._said = now
+                print(quoting.line(_how_far(percent, step, steps), 240), file=sys.stderr)
+
+
+def _how_far(percent: float | None, step: str, steps: list[Any]) -> str:
+    """`42% running tests (3 of 7 steps)`."""
+    done = sum(isinstance(each, dict) and each.get("state") == "done" for each in steps)
+    words = ["--%" if percent is None else f"{percent:.0f}%", step]
+    return " ".join([word for word in words if word]) + (f" ({done} of {len(steps)} steps)" if steps else "")
+
+
 def _follow(log: _Log, attempt: int | None) -> None:
     """Copy attempt after attempt, or `attempt` alone, until nothing more can come."""
     shown = attempt or (runs.attempts_made(log.spool, log.task_id) or [1])[-1]
+    how_far = _HowFar(log.spool, log.task_id, shown)
     while True:
         # The state first: what is written after we have seen the end is nothing.
         over = store.state_of(log.spool, log.task_id) not in (layout.PENDING, layout.RUNNING)
         newer = [number for number in runs.attempts_made(log.spool, log.task_id) if number > shown]
         log.copy(shown)
+        how_far.say()
         if newer and attempt is None:
             shown = newer[0]
         elif over or newer:

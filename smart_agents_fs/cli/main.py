@@ -20,6 +20,7 @@ from smart_agents_fs.cli import (
     guard,
     parameters,
     pause,
+    progress,
     prune,
     resume,
     retry,
@@ -156,6 +157,7 @@ group.add_command(table_command(retry, retry.OPTIONS, "ID", "task"))
 group.add_command(table_command(edit, edit.OPTIONS, "ID", "task"))
 group.add_command(table_command(pause, pause.OPTIONS, "[ID]", "task"))
 group.add_command(table_command(resume, resume.OPTIONS, "[ID|claude]", "task"))
+group.add_command(table_command(progress, progress.OPTIONS, "[PERCENT|- [STEP]...]"))
 group.add_command(table_command(prune, prune.OPTIONS, ""))
 group.add_command(table_command(doctor, doctor.OPTIONS, ""))
 for command in commands.ALL:

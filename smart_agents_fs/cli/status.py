@@ -62,6 +62,9 @@ def lines(status: dict[str, Any]) -> list[str]:
         shown.append(f"A run of: {status['series']}")
     if status["current_step"]:
         shown.append(f"Current step: {quoting.line(status['current_step'], 200)}")
+    if status["steps"]:
+        done = sum(step.get("state") == "done" for step in status["steps"])
+        shown.append(f"Steps: {done} of {len(status['steps'])} done")
     if status["estimated_remaining_s"] is not None:
         remaining = telling.remaining(status["estimated_remaining_s"], status["estimated_range_s"])
         shown.append(f"Est. time remaining: {remaining}")

@@ -83,6 +83,10 @@ OPTIONS = (
     Option("--budget", "max_budget_usd", "USD", "the most a claude task may cost", number),
     Option("--estimate", "estimated_duration_s", "DURATION", "how long it should take", duration),
     Option("--notify", "notify", "WHEN", ", ".join(fields.STRATEGIES)),
+    Option("--min-progress-delta", "min_progress_delta", "N", "verbose: percent between two notices", number),
+    Option("--throttle-ms", "throttle_ms", "N", "verbose: milliseconds between two notices", whole),
+    Option("--wake", "wake", "", "its end wakes the chat when that is idle"),
+    Option("--no-wake", "no_wake", "", "its end wakes nobody, whatever notify.wake says"),
     Option("--session", "session_id", "ID", "the Claude Code session that is told; default the one we are in"),
     Option("--key", "idempotency_key", "KEY", "the same key submits once and answers the first id after that"),
     Option("--once-per-prompt", "once_per_prompt", "", "submit once for the prompt that the session is answering"),
@@ -179,11 +183,25 @@ def wishes(values: dict[str, Any], verb: str) -> dict[str, Any]:
         asked |= when.fields(values, verb)
     if "retries" in values or "backoff" in values:
         asked["retries"] = {"max": values.get("retries"), "backoff_s": values.get("backoff")}
-    if "notify" in values:
-        asked["notify"] = {"strategy": values["notify"]}
+    notify = _notify(values, verb)
+    if notify:
+        asked["notify"] = notify
     if "labels" in values:
         asked["labels"] = dict(values["labels"])
     return asked | limits.wish(values)
+
+
+def _notify(values: dict[str, Any], verb: str) -> dict[str, Any]:
+    if values.get("wake") and values.get("no_wake"):
+        raise UsageError(f"{verb}: --wake and --no-wake exclude each other")
+    asked: dict[str, Any] = {
+        name: values[name] for name in ("min_progress_delta", "throttle_ms", "wake") if name in values
+    }
+    if "notify" in values:
+        asked["strategy"] = values["notify"]
+    if values.get("no_wake"):
+        asked["wake"] = False
+    return asked
 
 
 #: option values that are not job fields as they stand
@@ -197,7 +215,7 @@ _ELSEWHERE = frozenset(
             "cron",
             "retries",
             "backoff",
-            "notify",
+            *("notify", "min_progress_delta", "throttle_ms", "wake", "no_wake"),
             "labels",
             "input",
         ),

@@ -17,10 +17,9 @@ from smart_agents_fs.engine.orphans import ORPHANS
 from smart_agents_fs.engine.supervisor import Supervisor
 from smart_agents_fs.engine.watch import Watcher
 from smart_agents_fs.errors import SmartAgentsError, SpoolUnusable
-from smart_agents_fs.spool import jsonio, layout, process
+from smart_agents_fs.spool import announcing, detached, jsonio, layout, process
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.tasklock import TaskLock
-from smart_agents_fs.starter import scrubbed
 
 LITTER_S = 3600.0
 AFTER_AN_ERROR_S = 1.0
@@ -50,6 +49,7 @@ class Daemon:
             signal.signal(number, self._on_signal)
         signal.signal(signal.SIGCHLD, self._on_child)
         ORPHANS.adopt()
+        announcing.start_with(_start_announcer)
         self._begin()
         log.say(f"supervisor {os.getpid()} begins")
         try:
@@ -90,16 +90,29 @@ class Daemon:
             if self._hands_over() or (whole and self.supervisor.idle and left <= 0 and self._leave()):
                 return
             pause = self.supervisor.next_look_s(time.time()) if whole else AFTER_AN_ERROR_S
-            names, ended = self._wait(min(pause, max(0.05, left)) if self.supervisor.idle else pause)
+            names, ended = self._wait_and_look(min(pause, max(0.05, left)) if self.supervisor.idle else pause)
             if self._watcher.has_lost:
                 self._watch_anew()
 
-    def _wait(self, pause: float) -> tuple[set[str], set[str]]:
-        """The files in `pending/` and the ended tasks that woke us within `pause` seconds, all there are by then."""
+    def _wait_and_look(self, pause: float) -> tuple[set[str], set[str]]:
+        """The same as `_wait`; meanwhile the board follows what the running tasks say."""
+        while (look := self.supervisor.board_look_s()) is not None and look < pause:
+            woken, *found = self._wait(look)
+            if woken:
+                return found[0], found[1]
+            self.supervisor.look_at_board(time.time())
+            pause -= look
+        _, *found = self._wait(pause)
+        return found[0], found[1]
+
+    def _wait(self, pause: float) -> tuple[bool, set[str], set[str]]:
+        """Whether something woke us within `pause` seconds; the files in `pending/` and the ended tasks that did."""
         names: set[str] = set()
         ended: set[str] = set()
+        woken = False
         try:
             directory, name = self._wakes.get(timeout=pause)
+            woken = True
             while True:
                 if directory == layout.PENDING:
                     names.add(name)
@@ -107,7 +120,7 @@ class Daemon:
                     ended.add(name.removesuffix(".json"))
                 directory, name = self._wakes.get_nowait()
         except queue.Empty:
-            return names, ended
+            return woken, names, ended
 
     def _watch_anew(self) -> None:
         """Watch the directories that are there now, and list them: nothing tells what came meanwhile."""
@@ -167,7 +180,7 @@ def start_runner(spool: Spool, task_id: str, attempt: int, lock: TaskLock) -> No
     if program is None:
         raise SpoolUnusable("the environment is gone; `sa-spool doctor` builds it again")
     command = program.command("runner", task_id, str(attempt), str(lock.fd))
-    environ = scrubbed(dict(os.environ)) | {"SA_SPOOL_DIR": spool.root}
+    environ = detached.scrubbed(dict(os.environ)) | {"SA_SPOOL_DIR": spool.root}
     os.set_inheritable(lock.fd, True)
     try:
         ORPHANS.started(os.posix_spawn(command[0], command, environ, setsid=True))
@@ -199,3 +212,10 @@ def main(words: list[str]) -> int:
     process.keep_only(fd)
     Daemon(layout.open_spool(settings_module.spool_dir())).run(starting_fd=fd)
     return 0
+
+
+def _start_announcer(command: list[str], spool: Spool, stdin: int) -> None:
+    """Start what tells a notice outside: a child of ours that is known as such, and no orphan."""
+    environ = detached.scrubbed(dict(os.environ)) | {"SA_SPOOL_DIR": spool.root}
+    actions = [(os.POSIX_SPAWN_DUP2, stdin, 0)]
+    ORPHANS.started(os.posix_spawn(command[0], command, environ, file_actions=actions, setsid=True))

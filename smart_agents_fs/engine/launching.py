@@ -1,10 +1,15 @@
-"""Starting an agent: its three standard streams, which are files, and the process itself. Standard library alone."""
+"""Starting an agent: its streams, which are files, and the process itself. Standard library alone.
+
+A command finds one more file than the usual three: descriptor 3, to which it may write how far it is.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
 
 from smart_agents_fs.engine import priority
+from smart_agents_fs.spool import reports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,29 +18,37 @@ if TYPE_CHECKING:
     from smart_agents_fs.engine.priority import Priority
 
 
-def streams(folder: str, tmp: str, stdin: bytes) -> tuple[int, int, int]:
-    """What an agent reads and where it writes: descriptors of its standard streams, the logs in `folder`."""
+def streams(folder: str, tmp: str, stdin: bytes, *, reporting: bool = False) -> tuple[int, ...]:
+    """What an agent reads and where it writes: descriptors of its standard streams, the logs in `folder`.
+
+    With `reporting` a fourth, for the reports of its progress.
+    """
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
     opened: list[int] = []
     try:
         opened.append(_to_be_read(stdin, tmp))
         opened.append(os.open(f"{folder}/stdout.log", flags, 0o600))
         opened.append(os.open(f"{folder}/stderr.log", flags, 0o600))
+        if reporting:
+            opened.append(reports.open_for_appending(f"{folder}/{reports.FILE}"))
+            # One that has the very number that it is to get would stay closed by exec: it gets another one first.
+            opened.append(fcntl.fcntl(opened[-1], fcntl.F_DUPFD_CLOEXEC, reports.DESCRIPTOR + 1))
+            os.close(opened.pop(-2))
     except OSError:
         _close(opened)
         raise
-    return opened[0], opened[1], opened[2]
+    return tuple(opened)
 
 
 def start(
-    argv: tuple[str, ...], environ: Mapping[str, str], cwd: str, files: tuple[int, int, int], wanted: Priority | None
+    argv: tuple[str, ...], environ: Mapping[str, str], cwd: str, files: tuple[int, ...], wanted: Priority | None
 ) -> tuple[int, list[str]]:
     """Start an agent in a session of its own; closes `files`, whatever comes of it.
 
     Returns its pid, and what of the priority that is `wanted` the system refuses, as names of fields.
 
     Without `subprocess`, which would cost each runner a megabyte and the agent three milliseconds. Nothing but the
-    three descriptors reaches the agent: every other one of ours is closed by exec. Raises OSError.
+    `files` reaches the agent: every other one of ours is closed by exec. Raises OSError.
     """
     actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(files)]
 

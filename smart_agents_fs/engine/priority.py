@@ -5,6 +5,7 @@ starts can be without them, and this process, which watches it, keeps its own. S
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import signal
 import sys
@@ -21,6 +22,7 @@ _IOPRIO_SET = {"x86_64": 251, "aarch64": 30}
 _PROCESS, _SHIFT = 1, 13
 _BEST_EFFORT, _IDLE = 2, 3
 _FAILED = b"!"
+_OUT_OF_THE_WAY = 64  #: the program's own descriptors are below that
 #: ignored by Python itself; a program is to start as from a shell
 BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 
@@ -37,7 +39,9 @@ def spawn(
     `prepare` is called in the new process. Raises OSError when the program cannot be started. For a process of one
     thread, as posix_spawn is four times as fast, and knows of no priorities.
     """
-    told, tell = os.pipe()
+    told, low = os.pipe()
+    tell = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, _OUT_OF_THE_WAY)
+    os.close(low)
     pid = os.fork()
     if pid == 0:
         _become(path, argv, environ, priority, prepare, tell)

@@ -19,7 +19,19 @@ from smart_agents_fs.engine.attempt_end import end_record
 from smart_agents_fs.engine.orphans import ORPHANS
 from smart_agents_fs.errors import SmartAgentsError, SpoolUnusable
 from smart_agents_fs.settings import Settings
-from smart_agents_fs.spool import audit, clock, control, ending, jsonio, layout, process, runs, store, tasklock
+from smart_agents_fs.spool import (
+    audit,
+    clock,
+    control,
+    ending,
+    jsonio,
+    layout,
+    posting,
+    process,
+    runs,
+    store,
+    tasklock,
+)
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.task import Task
 from smart_agents_fs.spool.words import Outcome
@@ -79,7 +91,7 @@ def settle_after_boot(spool: Spool) -> None:
             job = jsonio.load_or_none(path)
             result = ending.mend(spool, task_id, job) if job is not None else None
             if job is not None and result is not None:
-                ending.tell(spool, job, result)
+                posting.ending(spool, job, result)
 
 
 def was_started(spool: Spool, task_id: str) -> bool:

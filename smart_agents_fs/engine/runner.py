@@ -26,12 +26,24 @@ from smart_agents_fs.engine.agents.base import (
 )
 from smart_agents_fs.engine.attempt_end import Stop, end_record, limited, stopped, with_changes
 from smart_agents_fs.engine.clocks import Clocks
+from smart_agents_fs.engine.milestones import Milestones
 from smart_agents_fs.engine.output import Output
 from smart_agents_fs.engine.suspension import Suspension
 from smart_agents_fs.engine.task_limits import LimitWatch, TaskLimits
 from smart_agents_fs.engine.usage import Usage
 from smart_agents_fs.errors import SpoolUnusable
-from smart_agents_fs.spool import agents, control, ending, jsonio, layout, process, runs, store
+from smart_agents_fs.spool import (
+    agents,
+    announcing,
+    control,
+    ending,
+    jsonio,
+    layout,
+    process,
+    reports,
+    runs,
+    store,
+)
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.task import Task
 from smart_agents_fs.spool.words import Outcome
@@ -98,14 +110,17 @@ class Runner:
         tree.adopt_orphans()
         reader = agent.reader(self.task, cwd)
         folder = self.spool.attempt(self.task_id, self.attempt)
-        files = self._patiently(lambda: launching.streams(folder, self.spool.tmp, launch.stdin))
+        files = self._patiently(
+            lambda: launching.streams(folder, self.spool.tmp, launch.stdin, reporting=launch.reporting)
+        )
         try:
             child = self._start(launch, cwd, files)
         except OSError as error:
             what = f"cannot start {launch.argv[0]}: {(error.strerror or str(error)).lower()}"
             return self._end(self._refused(AgentUnavailable("agent_missing", what)), None, launch.not_enforced)
         self._record_start(launch, durable=False, child=child)
-        output = Output(self.spool, self.task_id, self.attempt, reader)
+        told = Milestones(self.spool, self.task_id, self.job, self.settings)
+        output = Output(self.spool, self.task_id, self.attempt, reader, told.shown)
         stop = self._watch(child, output, self._clocks(agent))
         exit_code = self._collect(child)
         left = self._sweep() if stop is not None else []
@@ -170,7 +185,7 @@ class Runner:
     def _patiently(self, act: Callable[[], Value]) -> Value:
         return patience.until_written(self.spool, act, what=f"{self.task_id} attempt {self.attempt}")
 
-    def _start(self, launch: Launch, cwd: str, files: tuple[int, int, int]) -> int:
+    def _start(self, launch: Launch, cwd: str, files: tuple[int, ...]) -> int:
         """Start the agent with what tells it where it is, and return its pid."""
         environ = dict(launch.env) | {
             "SA_TASK_ID": self.task_id,
@@ -180,6 +195,8 @@ class Runner:
             "SA_SESSION_ID": self.task.session_id or "",
             tree.TOKEN: self.token,
         }
+        if launch.reporting:
+            environ["SA_PROGRESS_FD"] = str(reports.DESCRIPTOR)
         if self.task.depends_on:
             environ["SA_DEPENDENCIES"] = self._offered
         child, self.refused = launching.start(launch.argv, environ, cwd, files, self.limits.priority)
@@ -312,8 +329,10 @@ def main(words: list[str]) -> int:
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _carry_on)
     spool = Spool(os.environ["SA_SPOOL_DIR"])
+    announcing.postpone()
     state = Runner(spool, task_id, attempt, settings_module.load()).run()
     log.say(f"{task_id} attempt {attempt} {state}")
+    announcing.become()
     return 0 if state != layout.RUNNING else 1
 
 

@@ -13,7 +13,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from smart_agents_fs import settings as settings_module
-from smart_agents_fs.engine import heirs, intake, log, payers, report
+from smart_agents_fs.engine import board, board_keeper, heirs, intake, log, payers, report
+from smart_agents_fs.engine.board_keeper import BoardKeeper
 from smart_agents_fs.engine.learning import Learning
 from smart_agents_fs.engine.retention import Retention
 from smart_agents_fs.engine.series_keeper import SeriesKeeper
@@ -71,6 +72,9 @@ class Supervisor:
     _retention: Retention = field(init=False)
     _recent: recent.Follower = field(init=False)
     _learning: Learning = field(init=False)
+    _board: BoardKeeper = field(init=False)
+    _board_behind: bool = False
+    _reports: report.Reports = field(init=False)
 
     def __post_init__(self) -> None:
         self.turns = Turns(self.spool, self.start_runner, self.load_settings(), self.sample)
@@ -78,6 +82,8 @@ class Supervisor:
         self._retention = Retention(self.spool)
         self._recent = recent.Follower(self.spool)
         self._learning = Learning(self.spool)
+        self._board = BoardKeeper(self.spool)
+        self._reports = report.Reports(self.spool)
 
     def tick(self, now: float, names: Collection[str] = (), ended: Collection[str] | None = None) -> None:
         """One round at `now` (Unix seconds).
@@ -94,6 +100,7 @@ class Supervisor:
             self._take_in_one(name, now)
         self.turns.release(None if scanned else ended, now)
         self.turns.start(now)
+        self._board.note_ended(ended or ())
         self._report(now)
         self._recent.follow(ended, now - view.DAY_S)
         self._retention.tick(now, self.settings)
@@ -134,6 +141,7 @@ class Supervisor:
             return 1.0
         limit = FOLLOW_S if self.running else RESCAN_S
         limit = REPORT_S if self._unreported or self._recent.behind else limit
+        limit = min(limit, board_keeper.LOOK_S) if self._board_behind else limit
         limit = min(limit, self.turns.gate.next_look_s() or limit, self.turns.restraint.next_look_s() or limit)
         limit = min(limit, self.turns.allowance.next_look_s(self.waiting.bars(), now) or limit)
         starts = [*self.series.times(), *([] if (start := self.waiting.next_start()) is None else [start])]
@@ -152,13 +160,24 @@ class Supervisor:
         except OSError:
             return  # said by the round that failed
 
+    def board_look_s(self) -> float | None:
+        """Seconds until the board is to be looked at between two rounds; None when the rounds will do."""
+        return self._board.next_look_s()
+
+    def look_at_board(self, now: float) -> None:
+        """Show what the running tasks have said since the last look, and nothing else."""
+        if self._board.look(now):
+            self._reports.write_tasks(now, self._board.shown)
+
     def _report(self, now: float) -> None:
         self._unreported = len(self.waiting) > report.REASONS and 0 <= now - self._reported < REPORT_S
         if self._unreported:
             return
         self._reported = now
-        report.write(
-            self.spool,
+        self._board_behind = not self._board.is_due(now)
+        if not self._board_behind:
+            self._board.update(self.running, self.waiting.some(board.WAITING), self.turns.why, now)
+        self._reports.write(
             now,
             started_at=self.started_at,
             watched=self.watched,
@@ -170,6 +189,7 @@ class Supervisor:
             limits=self.turns.gate.limits,
             refusals=self.turns.gate.reasons(),
             suspended=self.turns.restraint.reasons(),
+            tasks=self._board.shown,
             allowance=self.turns.allowance.facts(now),
         )
 

@@ -12,7 +12,7 @@ import time
 from smart_agents_fs.engine.attempt_end import Stop
 from smart_agents_fs.engine.standstill import Standstill
 from smart_agents_fs.errors import SpoolUnusable
-from smart_agents_fs.spool import audit, control, ending, jsonio, notices, pausing, tasklock, telling
+from smart_agents_fs.spool import audit, control, jsonio, notices, pausing, posting, tasklock, telling
 from smart_agents_fs.spool.words import Outcome
 
 TYPE_CHECKING = False
@@ -150,6 +150,6 @@ class Suspension:
 
     def _tell(self, notice: dict[str, Any], instead_of: str = "") -> None:
         try:
-            ending.tell_event(self._spool, self._job, notice, instead_of)
+            posting.event(self._spool, self._job, notice, instead_of)
         except (OSError, SpoolUnusable, jsonio.Unreadable):
             return  # a full disk must not end the work

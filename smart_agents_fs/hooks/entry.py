@@ -24,6 +24,7 @@ EVENTS = {
     "user-prompt-submit": "user_prompt_submit",
     "user-prompt-expansion": "user_prompt_expansion",
     "pre-tool-use": "pre_tool_use",
+    "post-tool-batch": "post_tool_batch",
 }
 EVERYWHERE = ("pre-tool-use",)  #: events that are answered inside tasks and subagents too
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smart_agents_fs.spool import offers, telling
+from smart_agents_fs.spool import bells, notices, offers, telling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,9 +19,13 @@ def tell(call: Call, spool: Spool, session: dict[str, Any], event: str, prompt_i
     told = offers.offer(spool, session, event, prompt_id)
     if not told:
         return
+    mailbox = str(session["id"])
+    more = len(notices.names(spool, mailbox, notices.NEW))
     output = {
-        "hookSpecificOutput": {"hookEventName": event, "additionalContext": telling.for_model(told)},
-        "systemMessage": telling.for_person(told),
+        "hookSpecificOutput": {"hookEventName": event, "additionalContext": telling.for_model(told, more)},
+        "systemMessage": telling.for_person(told, more),
     }
     if call.answer(output):
-        offers.printed(spool, str(session["id"]), told)
+        offers.printed(spool, mailbox, told)
+    if more and offers.wakes(spool, mailbox):  # nobody may type the next prompt, which would tell the rest
+        bells.ring(spool, mailbox)

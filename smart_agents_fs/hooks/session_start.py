@@ -8,7 +8,7 @@ from smart_agents_fs import starter
 from smart_agents_fs.errors import SmartAgentsError
 from smart_agents_fs.guard import marker
 from smart_agents_fs.hooks import presence, reports
-from smart_agents_fs.spool import layout
+from smart_agents_fs.spool import bells, layout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def run(call: Call) -> None:
         raise
     if mine is not None:
         reports.tell(call, spool, mine, "SessionStart", None)
+        bells.sweep(spool)
         _prepare(spool, mine)
 
 

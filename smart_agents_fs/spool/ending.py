@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import time
 
-from smart_agents_fs import settings
-from smart_agents_fs.errors import SmartAgentsError
 from smart_agents_fs.spool import (
     audit,
     clock,
@@ -18,8 +16,8 @@ from smart_agents_fs.spool import (
     layout,
     notices,
     pausing,
+    posting,
     runs,
-    sessions,
     store,
     usage_limits,
 )
@@ -79,7 +77,7 @@ def finish(spool: Spool, task_id: str, job: dict[str, Any], end: dict[str, Any],
 def _requeue(spool: Spool, task_id: str, job: dict[str, Any], end: dict[str, Any], now: float) -> str:
     """Put back a task whose attempt we ended to make room; each time it waits longer before it may start again."""
     reason = str((end.get("error") or {}).get("message") or "")
-    tell_event(spool, job, notices.of_event(task_id, job, "requeued", end["requeued"], reason))
+    posting.event(spool, job, notices.of_event(task_id, job, "requeued", end["requeued"], reason))
     pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(runs.unspent(spool, task_id), 30))
     runs.give_back(spool, task_id, end["attempt"], now + pause, pause_s=pause)
     store.move(spool, task_id, layout.RUNNING, layout.PENDING)
@@ -100,7 +98,7 @@ def conclude(spool: Spool, task_id: str, job: dict[str, Any], end: dict[str, Any
     else:
         # After an attempt its end record is durable, and the result can be made again from it; see `mend`.
         jsonio.replace(path, jsonio.dumps(result), spool.tmp, durable=source == layout.PENDING)
-    tell(spool, job, result)
+    posting.ending(spool, job, result)
     pausing.forget(spool, task_id)
     target = state_for(result["outcome"])
     store.move(spool, task_id, source, target)
@@ -152,29 +150,6 @@ def mend(spool: Spool, task_id: str, job: dict[str, Any]) -> dict[str, Any] | No
     return _result(task_id, job, end)
 
 
-def tell(spool: Spool, job: dict[str, Any], result: dict[str, Any]) -> None:
-    """Post the notice of an ended task, unless it is silent or the notice is there already."""
-    _post(spool, job, notices.of_ending(job, result))
-
-
-def tell_event(spool: Spool, job: dict[str, Any], notice: dict[str, Any], instead_of: str = "") -> None:
-    """Post in the same way that something happened to a task which goes on: a notice of `notices.of_event`.
-
-    It takes the place of the one about the event `instead_of`, where nobody was told that yet.
-    """
-    _post(spool, job, notice)
-    if instead_of:
-        notices.take_back(spool, f"{notice['task']}.{instead_of}.json")
-
-
-def _post(spool: Spool, job: dict[str, Any], notice: dict[str, Any]) -> None:
-    if ((job.get("notify") or {}).get("strategy") or _strategy()) == "silent":
-        return
-    project = job.get("project_dir") or (sessions.project_of(job["cwd"]) if job.get("cwd") else None)
-    notice = notice | {"project_dir": project}
-    notices.post(spool, sessions.mailbox_for(spool, job.get("session_id"), project), notice)
-
-
 def state_for(outcome: str) -> str:
     """The state directory of a task with this outcome."""
     return {"succeeded": "completed", "cancelled": "cancelled"}.get(outcome, "failed")
@@ -187,13 +162,6 @@ def cancel_message(request: dict[str, Any]) -> str:
     who = f"{by['user']} (uid {by.get('uid')})" if by.get("user") else f"uid {by.get('uid', 'unknown')}"
     inside = f" in {by['task']}" if by.get("task") else ""
     return f"cancelled via {by.get('via', 'an unknown way')}{inside} by {who}{why}"
-
-
-def _strategy() -> str:
-    try:
-        return str(settings.load()["notify.strategy"])
-    except SmartAgentsError:
-        return str(settings.KEYS["notify.strategy"][0])
 
 
 def _result(task_id: str, job: dict[str, Any], end: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,9 @@ FORMAT = 1
 PENDING, RUNNING = "pending", "running"
 ENDED = ("completed", "failed", "cancelled")
 STATES = (PENDING, RUNNING, *ENDED)
-DIRECTORIES = ("tmp", *STATES, "rejected", "runs", "notices", "sessions", "keys", "pauses", "supervisor", "audit")
+DIRECTORIES = (
+    *("tmp", *STATES, "rejected", "runs", "notices", "sessions", "keys", "pauses", "bells", "supervisor", "audit"),
+)
 
 README = """\
 This folder is the spool of smart-agents: background tasks for Claude Code.
@@ -36,7 +38,7 @@ Submit:   echo '{"argv": ["sleep", "5"]}' > x.part && mv x.part pending/x.json
 Stop one: sa-spool cancel ID
 
 supervisor/status.json says what runs and why the rest waits; supervisor/log is its log.
-notices/ holds what Claude Code's sessions are told. Do not edit files here: whoever may write
+notices/ holds what Claude Code's sessions are told, bells/ what wakes them. Do not edit files here: whoever may write
 this folder can run programs as you, so it is private (mode 0700).
 
 This copy was written by format 1; see docs/spool-format.md of the project for every field.

@@ -1,6 +1,7 @@
 """Notices and mailboxes: one file per notice, `new → offered → seen`, each move one rename.
 
-`due` in a mailbox exists while anything is new or offered: the fast hook looks at nothing else. Posting needs no
+`due` in a mailbox exists while anything is new or offered: the fast hook looks at nothing else. `fresh` says to
+the one amid a turn that something may be new; without it `due` brings the same at the next prompt. Posting needs no
 lock; whoever offers, settles or moves what is there holds the mailbox's, a flock on its folder.
 """
 
@@ -8,10 +9,11 @@ from __future__ import annotations
 
 import os
 
-from smart_agents_fs.spool import clock, fields, jsonio, quoting, tasklock
+from smart_agents_fs.spool import clock, fields, jsonio, quoting, strategies, tasklock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     from smart_agents_fs.spool.layout import Spool
@@ -89,6 +91,24 @@ def of_event(
     }
 
 
+def of_progress(job: dict[str, Any], task_id: str, event: str, progress: dict[str, Any]) -> dict[str, Any]:
+    """The notice of a running task's `progress` (a record of `progress.json`), for an event of `strategies`."""
+    step = quoting.line(str(progress.get("step") or progress.get("message") or ""), 120)
+    return {
+        "format": 1,
+        "id": f"{task_id}.{event}",
+        "task": task_id,
+        "event": event,
+        "attempt": progress["attempt"],
+        "progress": progress["progress"],
+        "step": step or None,
+        "description": quoting.line(fields.describe(job), 80),
+        "session_id": job.get("session_id"),
+        "project_dir": job.get("project_dir"),
+        "posted_at": clock.stamp(),
+    }
+
+
 def _agent(job: dict[str, Any]) -> str:
     return job.get("agent") or ("command" if job.get("argv") else "claude")
 
@@ -123,16 +143,32 @@ def post(spool: Spool, mailbox: str, notice: dict[str, Any]) -> bool:
                 if jsonio.load_or_none(path) is None:  # emptied by a power cut
                     jsonio.replace(path, jsonio.dumps(notice), spool.tmp, durable=False)
                 if box != SEEN:
-                    mark_due(spool, other)
+                    mark_due(spool, other, fresh=box == NEW)
                 return False
     while True:
         make_mailbox(spool, mailbox)
         try:
             jsonio.create(f"{spool.mailbox(mailbox, NEW)}/{name}", jsonio.dumps(notice), spool.tmp, durable=False)
-            mark_due(spool, mailbox)
+            mark_due(spool, mailbox, fresh=True)
             return True
         except FileNotFoundError:  # removed under us, because its session has ended unheard
             continue
+
+
+def progress_told(spool: Spool, task_id: str) -> int:
+    """The highest percentage that a notice of this task tells, wherever it stands; 0 when none does."""
+    found = [strategies.percent_of(event) for _, event in _events(spool, task_id, BOXES)]
+    return max((percent for percent in found if percent is not None), default=0)
+
+
+def supersede(spool: Spool, notice: dict[str, Any]) -> None:
+    """Take away what is still new of the task's progress and became old news with `notice`, which is posted."""
+    news = str(notice["event"])
+    further = 100 if strategies.attempt_ended(news) >= 0 else strategies.percent_of(news) or 0
+    for path, event in _events(spool, str(notice["task"]), (NEW,)):
+        percent = strategies.percent_of(event)
+        if percent is not None and percent < further:
+            _unlink(path)
 
 
 def take_back(spool: Spool, name: str) -> None:
@@ -165,13 +201,19 @@ def lock(spool: Spool, mailbox: str, *, wait_s: float = 0.5) -> tasklock.TaskLoc
     return tasklock.take_directory(spool.mailbox(mailbox), wait_s=wait_s)
 
 
-def mark_due(spool: Spool, mailbox: str) -> None:
-    """Tell the fast hook that there is something in this mailbox."""
+def mark_due(spool: Spool, mailbox: str, *, fresh: bool = False) -> None:
+    """Tell the fast hook that there is something in this mailbox; with `fresh` also the one amid a turn."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    try:
-        os.close(os.open(spool.mailbox(mailbox, "due"), flags, 0o600))
-    except IsADirectoryError:  # somebody's hand: SessionStart tells what waits all the same
-        return
+    for name in ("due", "fresh") if fresh else ("due",):
+        try:
+            os.close(os.open(spool.mailbox(mailbox, name), flags, 0o600))
+        except IsADirectoryError:  # somebody's hand: SessionStart tells what waits all the same
+            continue
+
+
+def mark_stale(spool: Spool, mailbox: str) -> None:
+    """Tell the hook amid a turn that there is nothing for it; done before looking, so that what comes then counts."""
+    _unlink(spool.mailbox(mailbox, "fresh"))
 
 
 def tidy_due(spool: Spool, mailbox: str) -> None:
@@ -179,12 +221,11 @@ def tidy_due(spool: Spool, mailbox: str) -> None:
     if _holds_anything(spool, mailbox):
         mark_due(spool, mailbox)
         return
-    try:
-        os.unlink(spool.mailbox(mailbox, "due"))
-    except OSError:
+    mark_stale(spool, mailbox)
+    if not _unlink(spool.mailbox(mailbox, "due")):
         return
     if _holds_anything(spool, mailbox):  # posted while we looked
-        mark_due(spool, mailbox)
+        mark_due(spool, mailbox, fresh=True)
 
 
 def names(spool: Spool, mailbox: str, box: str) -> list[str]:
@@ -215,11 +256,8 @@ def mend(spool: Spool, name: str) -> dict[str, Any] | None:
 
 
 def discard(spool: Spool, mailbox: str, box: str, name: str) -> None:
-    """Remove a file that is no notice and of which none can be made."""
-    try:
-        os.unlink(f"{spool.mailbox(mailbox, box)}/{name}")
-    except OSError:
-        return
+    """Remove a file that is no notice and of which none can be made, or whose news is old."""
+    _unlink(f"{spool.mailbox(mailbox, box)}/{name}")
 
 
 def rename(spool: Spool, mailbox: str, name: str, source: str, target: str, *, to: str | None = None) -> bool:
@@ -238,3 +276,21 @@ def rewrite(spool: Spool, mailbox: str, box: str, name: str, notice: dict[str, A
 
 def _holds_anything(spool: Spool, mailbox: str) -> bool:
     return bool(names(spool, mailbox, NEW) or names(spool, mailbox, OFFERED))
+
+
+def _events(spool: Spool, task_id: str, boxes: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """The path and the event of every notice of a task in these parts of all mailboxes."""
+    for mailbox in os.listdir(spool.directory("notices")):
+        for box in boxes:
+            for name in names(spool, mailbox, box):
+                task, _, event = name.removesuffix(".json").partition(".")
+                if task == task_id:
+                    yield f"{spool.mailbox(mailbox, box)}/{name}", event
+
+
+def _unlink(path: str) -> bool:
+    try:
+        os.unlink(path)
+    except OSError:
+        return False
+    return True

@@ -11,7 +11,8 @@ import os
 import time
 
 from smart_agents_fs.errors import SpoolUnusable
-from smart_agents_fs.spool import clock, notices, process, sessions, transcripts
+from smart_agents_fs.spool import clock, layout, notices, process, sessions, store, strategies, telling, transcripts
+from smart_agents_fs.spool.proofs import Proofs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
     from smart_agents_fs.spool.layout import Spool
 
 TRIES = 3
-MOST = 16  #: notices told in one turn; the rest follow in the next
+MOST = 16  #: notices told at once, or fewer when their words are long; the rest follow the next time
 SESSION_START = "SessionStart"
+AMID_TURN = "PostToolBatch"
+QUIET_S = 30.0  #: after something was told amid a turn no mere progress is told there
 PROMPTS = 2  #: after SessionStart, before the absence of what it told says anything
 _FLUSH_S = 1.0  #: the client writes its transcript a moment late: so young an offer proves nothing by its absence
 _ANSWER_S = 0.6  #: for the answer to an earlier prompt to reach the transcript, where only the question has
@@ -39,10 +42,22 @@ def offer(spool: Spool, session: dict[str, Any], event: str, prompt_id: str | No
     if lock is None:
         return []
     with lock:
-        settle(spool, mailbox, session, prompt_id)
-        told = _take(spool, mailbox, session, event, prompt_id)
+        if event != AMID_TURN:  # whatever this prompt found was settled as it came
+            settle(spool, mailbox, session, prompt_id)
+        notices.mark_stale(spool, mailbox)
+        told, left = _take(spool, mailbox, session, event, prompt_id)
         notices.tidy_due(spool, mailbox)
+        if left:
+            notices.mark_due(spool, mailbox, fresh=True)
     return told
+
+
+def wakes(spool: Spool, mailbox: str) -> bool:
+    """Whether the end of a task that is to wake its session still waits to be told in this mailbox."""
+    return any(
+        (notices.load(spool, mailbox, notices.NEW, name) or {}).get("wake")
+        for name in notices.names(spool, mailbox, notices.NEW)
+    )
 
 
 def printed(spool: Spool, mailbox: str, told: list[dict[str, Any]]) -> None:
@@ -92,7 +107,7 @@ def settle(
         else:
             waiting[name] = notice
     earlier = any((notice.get("offer") or {}).get("prompt_id") != prompt_id for notice in waiting.values())
-    proofs = _Proofs(waiting, session, heir, patience_s=_ANSWER_S if earlier and not over else 0.0)
+    proofs = Proofs(waiting, session, heir, patience_s=_ANSWER_S if earlier and not over else 0.0)
     for name, notice in waiting.items():
         proof = proofs.of(notice)
         if proof:
@@ -124,8 +139,11 @@ def hand_over(spool: Spool, heir: dict[str, Any]) -> None:
 
 def _take(
     spool: Spool, mailbox: str, session: dict[str, Any], event: str, prompt_id: str | None
-) -> list[dict[str, Any]]:
-    """Move what is new to `offered`, with the record of who is told and where the proof will stand."""
+) -> tuple[list[dict[str, Any]], bool]:
+    """Move what is new to `offered`, with the record of who is told and where the proof will stand.
+
+    As much as one telling holds; also returns whether there is more for another one at once.
+    """
     transcript = session.get("transcript_path")
     offered = {
         "session": mailbox,
@@ -136,7 +154,19 @@ def _take(
         "hook": process.identity(os.getpid()),
     }
     told: list[dict[str, Any]] = []
-    for name in notices.names(spool, mailbox, notices.NEW)[:MOST]:
+    room = telling.ROOM
+    waiting = notices.names(spool, mailbox, notices.NEW)
+    quiet = event == AMID_TURN and _told_a_moment_ago(spool, mailbox)
+    for name in waiting:
+        known = notices.load(spool, mailbox, notices.NEW, name)
+        if known is not None and _is_old_news(spool, known, waiting):
+            notices.discard(spool, mailbox, notices.NEW, name)
+            continue
+        if quiet and known is not None and strategies.percent_of(str(known.get("event"))) is not None:
+            continue
+        room -= telling.least(known) if known is not None else 0
+        if len(told) == MOST or (told and room < 0):
+            return told, True
         if not notices.rename(spool, mailbox, name, notices.NEW, notices.OFFERED):
             continue
         notice = notices.load(spool, mailbox, notices.OFFERED, name) or notices.mend(spool, name)
@@ -147,49 +177,36 @@ def _take(
         notice["offer"] = {**offered, "tries": tries, "offered_at": clock.stamp()}
         _note(spool, mailbox, name, notice)
         told.append(notice)
-    return told
+    return told, False
 
 
-class _Proofs:
-    """What the transcripts say of the notices that were offered, each transcript read once."""
+def _is_old_news(spool: Spool, notice: dict[str, Any], waiting: list[str]) -> bool:
+    """Whether a notice tells progress of a task that has ended, or has come further by what waits beside it."""
+    event, task, attempt = str(notice.get("event")), str(notice.get("task")), notice.get("attempt")
+    if strategies.percent_of(event) is None:
+        return False
+    others = [name[len(task) + 1 : -5] for name in waiting if name.startswith(f"{task}.")]
+    if strategies.is_superseded(event, attempt if isinstance(attempt, int) else 0, others):
+        return True
+    return store.state_of(spool, task) not in (layout.PENDING, layout.RUNNING)
 
-    def __init__(
-        self,
-        waiting: dict[str, dict[str, Any]],
-        session: dict[str, Any] | None,
-        heir: dict[str, Any] | None,
-        *,
-        patience_s: float,
-    ) -> None:
-        self._patience_s = patience_s
-        self._session = session or {}
-        self._heirs = heir.get("transcript_path") if heir else None
-        self._wanted: dict[object, list[str]] = {}
-        self._since: dict[object, int] = {}
-        self._known: dict[object, set[str] | None] = {}
-        for notice in waiting.values():
-            path = self._path(notice)
-            self._wanted.setdefault(path, []).append(str(notice["id"]))
-            since = (notice.get("offer") or {}).get("transcript_size")
-            since = since if isinstance(since, int) else 0
-            self._since[path] = min(since, self._since.get(path, since))
 
-    def of(self, notice: dict[str, Any]) -> bool | None:
-        """Whether the model was told this notice; None when there is no transcript to ask."""
-        path, notice_id = self._path(notice), str(notice["id"])
-        if path not in self._known:
-            self._known[path] = transcripts.told(
-                path, self._wanted[path], self._since[path], patience_s=self._patience_s
-            )
-        found = self._known[path]
-        if self._heirs and (found is None or notice_id not in found):
-            others = transcripts.told(self._heirs, [notice_id])
-            if others:
-                return True
-        return None if found is None else notice_id in found
+def _told_a_moment_ago(spool: Spool, mailbox: str) -> bool:
+    """Whether something was offered amid a turn within `QUIET_S`; it stays `offered` until the next prompt."""
+    for name in notices.names(spool, mailbox, notices.OFFERED):
+        offer = (notices.load(spool, mailbox, notices.OFFERED, name) or {}).get("offer") or {}
+        if offer.get("event") == AMID_TURN and _age_s(offer) < QUIET_S:
+            return True
+    return False
 
-    def _path(self, notice: dict[str, Any]) -> object:
-        return (notice.get("offer") or {}).get("transcript") or self._session.get("transcript_path")
+
+def _age_s(offered: dict[str, Any]) -> float:
+    """Seconds since an offer; infinite when that is not known, or in the future."""
+    try:
+        age = time.time() - clock.parse(str(offered.get("offered_at")))
+    except ValueError:
+        return float("inf")
+    return age if age >= 0 else float("inf")
 
 
 def _may_yet_be_proved(spool: Spool, mailbox: str, name: str, notice: dict[str, Any], prompt_id: str | None) -> bool:
@@ -208,10 +225,7 @@ def _may_yet_be_proved(spool: Spool, mailbox: str, name: str, notice: dict[str, 
             met.append(prompt_id)
             _note(spool, mailbox, name, notice)
         return len(met) <= PROMPTS
-    try:
-        return 0 <= time.time() - clock.parse(str(offered.get("offered_at"))) < _FLUSH_S
-    except ValueError:
-        return False
+    return _age_s(offered) < _FLUSH_S
 
 
 def _decide_without_proof(spool: Spool, mailbox: str, name: str, notice: dict[str, Any], *, readable: bool) -> None:
@@ -260,7 +274,7 @@ def _move_all(spool: Spool, mailbox: str, mine: str) -> None:
     waiting = [(box, name) for box in (notices.NEW, notices.OFFERED) for name in notices.names(spool, mailbox, box)]
     if waiting:
         notices.make_mailbox(spool, mine)
-        notices.mark_due(spool, mine)  # first: whoever is killed here leaves nothing that nobody looks at
+        notices.mark_due(spool, mine, fresh=True)  # first: whoever is killed here leaves nothing that nobody looks at
     for box, name in waiting:
         notices.rename(spool, mailbox, name, box, notices.NEW, to=mine)
     notices.tidy_due(spool, mailbox)

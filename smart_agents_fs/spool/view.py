@@ -67,9 +67,8 @@ def describe(
     suspended = _suspended(spool, task_id, attempt) if state == layout.RUNNING else None
     since = (suspended or {}).get("since")
     until = clock.parse(str(since)) if clock.is_time(since) else time.time()  # its clock stands still as well
-    remaining, span, by_time = _expected(job, running, progress, known or (lambda: _durations(spool)), until)
-    told = progress.get("progress")
-    percent = 100 if state == "completed" else by_time if told is None else told
+    remaining, span, by_time = expected(job, running, progress, known or (lambda: _durations(spool)), until)
+    percent, source = how_far(progress, by_time)
     agent = job.get("agent") or ("command" if job.get("argv") else "claude")
     kind = job.get("type") or ("command" if agent == "command" else "agent_execution")
     return {
@@ -80,8 +79,10 @@ def describe(
         "agent": agent,
         "description": job.get("description") or fields.describe(job),
         "priority": job.get("priority") or _default_priority(),
-        "progress": percent,
+        "progress": 100 if state == "completed" else percent,
+        "progress_source": source,
         "current_step": progress.get("step") or None,
+        "steps": progress.get("steps") or [],
         "estimated_remaining_s": remaining,
         "estimated_range_s": span,
         "waiting_for": waiting_for(spool, task_id, kind, job) if state == layout.PENDING else None,
@@ -97,6 +98,20 @@ def describe(
         "cron": job.get("cron"),
         "error": result.get("error"),
     }
+
+
+def how_far(progress: dict[str, Any], by_time: float | None) -> tuple[float | None, str | None]:
+    """The percentage of a running task, and where it comes from; without a word of its agent it goes by the time.
+
+    `progress` is its `progress.json`. The time gives way to the first number that the agent says, and does not come
+    back for one that has become unknown: it might be lower.
+    """
+    told = progress.get("progress")
+    if told is not None:
+        return told, progress.get("source")
+    if by_time is None or progress.get("highest") is not None:
+        return None, None
+    return by_time, "time"
 
 
 def listing(
@@ -261,7 +276,7 @@ def _suspended(spool: Spool, task_id: str, attempt: int) -> dict[str, Any] | Non
     return None if found is None else {"since": found.get("since"), "reason": found.get("reason")}
 
 
-def _expected(
+def expected(
     job: dict[str, Any],
     running: dict[str, Any],
     progress: dict[str, Any],

@@ -52,6 +52,7 @@ class Launch:
     stdin: bytes = b""
     session: str | None = None  #: the agent's own id of this conversation, if it has one
     not_enforced: tuple[str, ...] = ()  #: wishes of the task that this agent cannot honour
+    reporting: bool = False  #: whether it gets a descriptor to report its progress to
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +72,8 @@ class Progress:
     step: str = ""  #: what it does now, in words
     message: str = ""  #: its last words
     agents: int = 0  #: that are at work now, itself and its subagents; 0: it is none, or does not tell
+    source: str | None = None  #: where `percent` comes from: agent, list or output; None without one
+    steps: tuple[tuple[str, str], ...] = ()  #: its list of what is to be done: name, and done, doing or todo
     answered: bool = False  #: whether the model behind it has said anything
     limit: UsageLimit | None = None  #: that it has met, and nothing has come through since
     asks_again: float = (
@@ -95,10 +98,13 @@ class Report:
 
 
 class Reader(Protocol):
-    """Reads one attempt's standard output as it grows."""
+    """Reads what one attempt writes, as it grows."""
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes; they may end anywhere in a line or a character."""
+        """Take the next bytes of its standard output; they may end anywhere in a line or a character."""
+
+    def feed_stderr(self, data: bytes) -> None:
+        """Take the next bytes of its standard error."""
 
     @property
     def progress(self) -> Progress:

@@ -117,16 +117,20 @@ class ClaudeReader:
         """Take the next bytes; they may end anywhere."""
         self._stream.feed(data)
 
+    def feed_stderr(self, data: bytes) -> None:
+        """Nothing: what the client writes there is about itself."""
+
     @property
     def progress(self) -> Progress:
-        """The latest step and words; the percentage is that of the agent's own list of things to do."""
+        """The latest step and words; steps and percentage are those of the agent's own list of things to do."""
         stream = self._stream
-        step = "" if stream.finished else stream.step
         return Progress(
             percent=stream.todos.percent,
-            step=step,
+            step="" if stream.finished else stream.step,
             message=tidy(stream.words),
             agents=stream.agents,
+            source=None if stream.todos.percent is None else "list",
+            steps=stream.todos.steps,
             answered=stream.limit.answered,
             limit=stream.limit.seen,
             asks_again=stream.limit.retries_at,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 
 from smart_agents_fs.engine.agents.base import AgentUnavailable, Context, Launch, Progress, Report
 from smart_agents_fs.engine.agents.environment import agent_environment, is_refused
+from smart_agents_fs.engine.agents.lines import Lines
 from smart_agents_fs.engine.agents.text import storable, tidy
 from smart_agents_fs.engine.agents.verdict import last_line, signal_name
+from smart_agents_fs.engine.progress.osc import Sequences
+from smart_agents_fs.engine.progress.tools import Printed
 from smart_agents_fs.errors import UsageError
 from smart_agents_fs.settings import Settings
 from smart_agents_fs.spool import agents
@@ -20,13 +22,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 TAIL = 64 * 1024  #: bytes of the output that are kept
-_LINE = 4096  #: bytes of an unfinished line that are kept
-_HIGHEST = 99.0  #: 100 is said by the end alone
-_WHOLE = 100
-#: `[ 45%]` (pytest, cmake), `45% done` and `45%|███` at the start of a line, `objects:  45% (9/20)` (git)
-_PERCENT = re.compile(rb"\[ *(\d{1,3})%\]|^ *(\d{1,3})(?:\.\d+)?%(?=[ |]|$)|: +(\d{1,3})%(?= \(|\|)", re.MULTILINE)
-#: `[12/40]`, `(12/40)`, or `12/40` as the whole line; at the start of a line it is more often a date
-_COUNT = re.compile(rb"(?:^ *|[\[(] ?)(\d{1,6}) ?/ ?(\d{1,6})(?: ?[\])]| *$)", re.MULTILINE)
 
 
 class CommandAgent:
@@ -60,6 +55,7 @@ class CommandAgent:
             argv=(program, *argv[1:]),
             env=env,
             stdin=(given or "").encode("utf-8"),
+            reporting=True,
             not_enforced=(
                 *(name for name, wish in wishes.items() if wish is not None),
                 *(f"env.{name}" for name in task.env if is_refused(name)),
@@ -82,35 +78,37 @@ class CommandAgent:
 
 
 class CommandReader:
-    """Keeps the end of what a program writes, and its last line."""
+    """Keeps the end of what a program writes, its last line, and how far it says that it is."""
 
     def __init__(self, agent: str, argv: list[str]) -> None:
         self._agent = agent
         self._shown = tidy(" ".join(argv), 60)
         self._tail = bytearray()
         self._size = 0
-        self._unfinished = bytearray()
-        self._line = b""  # the last complete line with something in it
-        self._percent: float | None = None
+        self._lines = {name: Lines() for name in ("stdout", "stderr")}
+        self._sequences = {name: Sequences() for name in self._lines}
+        self._latest = "stdout"
+        self._printed = Printed()
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes; they may end anywhere."""
+        """Take the next bytes of its standard output; they may end anywhere."""
         self._size += len(data)
         self._tail += data[-TAIL:]
         if len(self._tail) > 2 * TAIL:
             del self._tail[:-TAIL]
-        end = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
-        if end:
-            lines = (bytes(self._unfinished) + data[:end]).replace(b"\r", b"\n")
-            self._unfinished.clear()
-            self._look(lines)
-        self._unfinished += data[end:][: _LINE - len(self._unfinished)]
+        self._read("stdout", data)
+
+    def feed_stderr(self, data: bytes) -> None:
+        """Take the next bytes of its standard error, where many write how far they are."""
+        self._read("stderr", data)
 
     @property
     def progress(self) -> Progress:
-        """The last line as the step, and how far the program says it is."""
-        line = tidy(self._unfinished.decode("utf-8", "replace")) or tidy(self._line.decode("utf-8", "replace"))
-        return Progress(percent=self._percent, step=line, message=line)
+        """The last line as the step, and how far the program says it is: by a sequence, else by what it prints."""
+        line = self._lines[self._latest].last or self._lines["stdout"].last
+        told = [percent for stream in self._sequences.values() if (percent := stream.percent) is not None]
+        percent, source = (min(told), "agent") if told else (self._printed.percent, "output")
+        return Progress(percent=percent, step=line, message=line, source=None if percent is None else source)
 
     @property
     def finished(self) -> bool:
@@ -132,19 +130,10 @@ class CommandReader:
             details=details,
         )
 
-    def _look(self, lines: bytes) -> None:
-        """Find the last line with something in it, and the furthest progress in any of them."""
-        for line in reversed(lines.splitlines()):
-            if line.strip() and tidy(line[-_LINE:].decode("utf-8", "replace")):
-                self._line = line[-_LINE:]
-                break
-        found = [int(match[match.lastindex or 0]) for match in _PERCENT.finditer(lines)] if b"%" in lines else []
-        if b"/" in lines:
-            counts = [(int(match[1]), int(match[2])) for match in _COUNT.finditer(lines)]
-            found += [_WHOLE * done // total for done, total in counts if done <= total and total > 1]
-        found = [percent for percent in found if percent <= _WHOLE]
-        if found:
-            self._percent = max(self._percent or 0.0, min(_HIGHEST, max(found)))
+    def _read(self, stream: str, data: bytes) -> None:
+        self._latest = stream
+        self._sequences[stream].feed(data)
+        self._printed.feed(self._lines[stream].feed(data))
 
     def _verdict(self, exit_code: int | None, stderr_tail: str) -> tuple[Outcome, tuple[str, str] | None]:
         if exit_code == 0:
@@ -153,7 +142,7 @@ class CommandReader:
             return Outcome.LOST, ("lost", f"nobody saw how `{self._shown}` ended")
         if exit_code < 0:
             return Outcome.FAILED, ("signal", f"`{self._shown}` was ended by {signal_name(exit_code)}")
-        said = tidy(last_line(stderr_tail)) or self.progress.step
+        said = tidy(last_line(stderr_tail)) or self._lines["stdout"].last
         return Outcome.FAILED, ("exit_code", f"`{self._shown}` exited {exit_code}{': ' if said else ''}{said}")
 
     def _output(self, cut: int) -> str:

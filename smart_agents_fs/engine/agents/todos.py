@@ -12,7 +12,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_HIGHEST = 99.0  #: 100 is said by the end alone
+SHOWN = 20  #: entries that are shown, those around what is being done
+_NAME = 80  #: characters of an entry
+_STATES = {"completed": "done", "in_progress": "doing"}
 _FEWEST = 2  #: entries below which done or not done says nothing about how far the work is
 _MOST = 1000
 
@@ -21,18 +23,25 @@ class Todos:
     """A list with done and open entries."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, tuple[str, str]] = {}  # id → status, what is being done
+        self._entries: dict[str, tuple[str, str, str]] = {}  # id → status, what is being done, its name
         self._percent: float | None = None
 
     @property
     def percent(self) -> float | None:
-        """How much of the list is done, 0 to 99, never less than before; None without a list."""
+        """How much of the list is done, 0 to 100, never less than before; None without a list."""
         return self._percent
 
     @property
     def current(self) -> str:
         """What the entry in progress says is being done, or ""."""
-        return next((tidy(form) for status, form in self._entries.values() if status == "in_progress"), "")
+        return next((tidy(form) for status, form, _ in self._entries.values() if status == "in_progress"), "")
+
+    @property
+    def steps(self) -> tuple[tuple[str, str], ...]:
+        """Name and state (done, doing, todo) of its entries; of a long list those around where the work is."""
+        return around(
+            [(tidy(name, _NAME), _STATES.get(status, "todo")) for status, _, name in self._entries.values()]
+        )
 
     def done(self, tool: str, given: dict[str, Any], result: Any) -> None:
         """Take a call of one of the list tools that worked, with its result as the client structures it."""
@@ -40,20 +49,25 @@ class Todos:
             todos = given.get("todos")
             entries = [entry for entry in todos if isinstance(entry, dict)] if isinstance(todos, list) else []
             self._entries = {
-                str(at): (_text(entry, "status"), _text(entry, "activeForm") or _text(entry, "content"))
+                str(at): (
+                    _text(entry, "status"),
+                    _text(entry, "activeForm") or _text(entry, "content"),
+                    _text(entry, "content") or _text(entry, "activeForm"),
+                )
                 for at, entry in enumerate(entries[:_MOST])
             }
         elif tool == "TaskCreate":
             task = result.get("task") if isinstance(result, dict) else None
             name = str(task.get("id")) if isinstance(task, dict) else f"new-{len(self._entries)}"
             if len(self._entries) < _MOST:
-                self._entries[name] = ("pending", _text(given, "activeForm") or _text(given, "subject"))
+                subject = _text(given, "subject")
+                self._entries[name] = ("pending", _text(given, "activeForm") or subject, subject)
         elif tool == "TaskUpdate":
             self._update(str(given.get("taskId")), given)
         total = len(self._entries)
         if total >= _FEWEST:
-            ready = sum(status == "completed" for status, _ in self._entries.values())
-            self._percent = max(self._percent or 0.0, min(_HIGHEST, float(100 * ready // total)))
+            ready = sum(status == "completed" for status, _, _ in self._entries.values())
+            self._percent = max(self._percent or 0.0, float(100 * ready // total))
 
     def _update(self, name: str, given: dict[str, Any]) -> None:
         status = _text(given, "status")
@@ -62,8 +76,16 @@ class Todos:
         if status == "deleted":
             del self._entries[name]
             return
-        before, form = self._entries[name]
-        self._entries[name] = (status or before, _text(given, "activeForm") or form)
+        before, form, subject = self._entries[name]
+        subject = _text(given, "subject") or subject
+        self._entries[name] = (status or before, _text(given, "activeForm") or form, subject)
+
+
+def around(steps: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """At most `SHOWN` of the steps: with one that is done before the first that is not, and what follows."""
+    first = next((at for at, (_, state) in enumerate(steps) if state != "done"), len(steps))
+    start = max(0, min(first - 1, len(steps) - SHOWN))
+    return tuple(steps[start : start + SHOWN])
 
 
 def _text(entry: dict[str, Any], key: str) -> str:
