@@ -1,6 +1,6 @@
 # Every recipe longer than a line is a script in scripts/, which can be run by itself.
 
-.PHONY: help demo test torture crowds lint install bench estimates lock clean
+.PHONY: help demo test torture crowds lint install bench estimates simulate success lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,12 @@ bench: ## measure, as ratios in one run
 
 estimates: ## how often the ranges of `status` hold, on generated and recorded histories
 	@scripts/dev-env && .venv/bin/python benchmarks/estimates.py
+
+simulate: ## the real scheduler over a simulated machine, beside other policies, in a minute
+	@scripts/dev-env && .venv/bin/python -m benchmarks.simulator
+
+success: ## the mission's success metrics from a real run, in a few minutes, and the simulator beside it
+	@scripts/dev-env && .venv/bin/python benchmarks/success.py
 
 lock: ## pin the newest versions of all packages
 	@scripts/lock

@@ -8,6 +8,7 @@ import pytest
 from conftest import Program
 from mailboxes import a_session, ask, box, transcribe
 from stepping import submit
+from waiting import wait_until
 
 from smart_agents_fs import settings
 from smart_agents_fs.engine.milestones import Milestones
@@ -112,6 +113,18 @@ def test_a_silent_task_tells_not_even_that_it_failed(sa: Program) -> None:
         task = sa.submit("false", options=("--notify", strategy, "--session", S))
         sa.reach(task, "failed")
         assert box(sa.spool, S, "new").count(f"{task}.e1") == (strategy != "silent")
+
+
+def test_a_program_that_shows_its_progress_is_told_at_its_milestones_while_it_runs(sa: Program) -> None:
+    script = 'echo "[ 60%] compiling"; until [ -e go ]; do sleep 0.05; done; echo "[ 80%] linking"'
+    task = sa.submit("sh", "-c", script, options=("--notify", "milestone", "--session", S))
+    wait_until(lambda: box(sa.spool, S, "new") == [f"{task}.p50"], "no milestone was told")
+    notice = notices.load(sa.spool, S, "new", f"{task}.p50.json")
+    assert notice is not None
+    assert (notice["progress"], notice["attempt"]) == (60, 1)
+    sa.let_go()
+    sa.reach(task, "completed")
+    assert box(sa.spool, S, "new") == [f"{task}.e1"]
 
 
 def test_a_submission_says_how_its_task_speaks(sa: Program) -> None:

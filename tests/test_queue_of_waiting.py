@@ -51,6 +51,39 @@ def test_a_type_that_may_not_start_is_passed_over() -> None:
     assert queue.first({TaskType.BUILD}, NOON) is None
 
 
+def test_once_one_of_a_type_is_refused_no_other_of_that_type_is_asked() -> None:
+    queue = a_queue(a_task(1, kind=TaskType.BUILD), a_task(2), a_task(3, kind=TaskType.BUILD), a_task(4))
+    asked, started = [], []
+
+    def refusal(item: Waiting, _now: float) -> str:
+        asked.append(item.id[-1])
+        return "no room" if item.type is TaskType.BUILD else ""
+
+    for item in queue.in_turn(KINDS, NOON, refusal):
+        queue.drop(item.id)
+        started.append(item.id[-1])
+    assert (asked, started) == (["1", "2", "4"], ["2", "4"])
+
+
+def test_what_is_barred_is_not_asked_whether_there_is_room() -> None:
+    queue = a_queue(a_task(1), a_task(2))
+    asked, started = [], []
+
+    def refusal(item: Waiting, _now: float) -> str:
+        asked.append(item.id[-1])
+        return ""
+
+    def is_barred(item: Waiting, now: float) -> bool:
+        if item.id[-1] == "1":
+            queue.put(item, now, held=True)
+        return item.id[-1] == "1"
+
+    for item in queue.in_turn(KINDS, NOON, refusal, is_barred):
+        queue.drop(item.id)
+        started.append(item.id[-1])
+    assert (asked, started) == (["2"], ["2"])
+
+
 def test_a_task_waits_for_its_start_and_no_longer() -> None:
     queue = a_queue(a_task(1, at=NOON + 60), a_task(2, at=NOON + 30))
     assert queue.next_start() == NOON + 30

@@ -185,3 +185,33 @@ def test_in_a_narrow_terminal_the_band_shows_and_the_command_answers_with_the_li
         terminal.submit(PANEL)
         terminal.wait_for("No background tasks. /smart-agents:bg WHAT TO DO starts one.")
         assert "in the pane" not in terminal.screen()
+
+
+AGENT = """\
+sa-spool progress - --step "Parse auth code" --done
+sa-spool progress 45 --step "Analyze dependencies" --doing
+while ! [ -e enough ]; do sleep 0.1; done
+"""
+
+
+def test_a_real_task_is_in_band_and_pane_while_it_runs_and_its_end_is_a_toast(tmp_path: Path) -> None:
+    with ScriptedMessagesAPI(answers) as api:
+        world = World(tmp_path, CURRENT, api)
+        world.claude.env["PATH"] = f"{world.plugin}/bin:{world.claude.env['PATH']}"
+        try:
+            with Terminal(world.claude) as terminal:
+                sessions = Path(world.spool.directory("sessions"))
+                wait_until(lambda: sessions.is_dir() and os.listdir(sessions), "the session was not recorded")
+                session = os.listdir(sessions)[0].removesuffix(".json")
+                command = ["--agent", "command", "--description", "Analyzing auth system", "--", "sh", "-c", AGENT]
+                task = world.shell("submit", "--session", session, *command)
+                terminal.wait_for(f"🔄 {task}: Analyzing auth system (45%)")
+                terminal.submit(PANEL)
+                terminal.wait_for("├─ Step 1: Parse auth code ✅")
+                Path(world.claude.cwd, "enough").touch()
+                terminal.wait_for("✅ “Analyzing auth system” completed")
+                gone(terminal, "(45%)")
+                gone(terminal, "1 running")
+                assert world.api.turns == []
+        finally:
+            world.close()

@@ -176,7 +176,7 @@ def running(spool: Spool, known: Reservations, task: str, at: float, snapshot: S
 
 
 def a_started_task(spool: Spool) -> tuple[Reservations, str]:
-    known = Reservations(spool)
+    known = Reservations.of(spool)
     known._history.learn(KIND, ended(1000))  # 1,000 MB and 2 processors
     task = store.submit(spool, {"argv": ["make", "all"], "project_dir": "/shop"}, durable=False)
     store.move(spool, task, layout.PENDING, layout.RUNNING)
@@ -214,10 +214,19 @@ def test_what_it_uses_itself_comes_off(spool: Spool) -> None:
     assert seen == {1: 700, 2: 0, 3: 1000, 4: 1000, 5: 1000, 6: 700}
 
 
+def test_once_its_time_is_over_nobody_looks_what_it_uses_itself(spool: Spool) -> None:
+    known, task = a_started_task(spool)
+    Path(spool.run(task, "usage.json")).write_text('{"memory_mb": 300}')
+    assert running(spool, known, task, NOON + 10).memory_mb == 700
+    looked = known._started[task].looked
+    assert running(spool, known, task, NOON + 20).memory_mb == 0
+    assert known._started[task].looked == looked
+
+
 def test_a_task_that_ran_before_this_supervisor_counts_as_just_started(spool: Spool) -> None:
     known, task = a_started_task(spool)
     known._history.save(NOON)
-    fresh = Reservations(spool)
+    fresh = Reservations.of(spool)
     assert running(spool, fresh, task, NOON + 500).memory_mb == 1000
     assert running(spool, fresh, task, NOON + 520).memory_mb == 0
 
@@ -229,7 +238,7 @@ def test_a_clock_that_is_set_back_makes_no_reservation_last_for_ever(spool: Spoo
 
 
 def test_a_claude_task_counts_with_the_subagents_that_it_has_at_work(spool: Spool) -> None:
-    known = Reservations(spool)
+    known = Reservations.of(spool)
     task = store.submit(spool, {"prompt": "do it"}, durable=False)
     store.move(spool, task, layout.PENDING, layout.RUNNING)
     agents = []

@@ -117,9 +117,19 @@ def admits(
     `before` are the measures that were past their limit at the last look: see `past_limits`. When nothing runs one
     task may start whatever the machine does, but for memory past the hard edge.
     """
+    return decide(wanted, snapshot, running, limits, past_limits(snapshot, limits, before))
+
+
+def decide(
+    wanted: Demand,
+    snapshot: Snapshot,
+    running: Sequence[Demand],
+    limits: ResourceLimits,
+    past: Mapping[Cause, str],
+) -> Admission:
+    """As `admits`, where the measures that are `past` their limit are known."""
     refused = place(wanted, running, limits)
     if refused is None:
-        past = past_limits(snapshot, limits, before)
         if Cause.MEMORY_HARD in past:
             refused = _no(Cause.MEMORY_HARD, past[Cause.MEMORY_HARD])
         elif running:

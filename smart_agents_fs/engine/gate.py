@@ -31,16 +31,17 @@ class Gate:
     limits: ResourceLimits = field(default_factory=ResourceLimits)
     refusals: dict[TaskType, Admission] = field(default_factory=dict)  #: of this round
     hold: str = ""  #: why nothing new may start in this round whatever admission says
+    reservations: Reservations | None = None  #: None: those of the spool
     _reservations: Reservations = field(init=False)
     _running: dict[str, Demand] | None = None  #: what runs in this round, once a task has asked
     _snapshot: Snapshot = UNKNOWN
     _settings: Settings | None = None
-    _past: Collection[Cause] = ()  #: the measures past their limit, at the latest look
+    _past: Mapping[Cause, str] = field(default_factory=dict)  #: the measures past their limit, at the latest look
     _since: dict[str, float] = field(default_factory=dict)  #: tasks without room → since when
     _first: str = ""  #: the task that nothing may overtake any more
 
     def __post_init__(self) -> None:
-        self._reservations = Reservations(self.spool)
+        self._reservations = self.reservations or Reservations.of(self.spool)
 
     def begin(self, settings: Settings) -> None:
         """Begin a round under these settings."""
@@ -57,13 +58,13 @@ class Gate:
             self._snapshot = self.sample()
             demands = self._reservations.running(running, self._snapshot, self.limits, now)
             self._running = dict(zip(running, demands, strict=True))
-            self._past = admission.past_limits(self._snapshot, self.limits, self._past).keys()
+            self._past = admission.past_limits(self._snapshot, self.limits, self._past)
         if self._first:
             told = f"its turn: nothing overtakes {self._first} any more, which waits for room"
             return self._refused(item, Admission(admitted=False, reason=told, cause=Cause.ROOM))
         wanted = self._reservations.wanted(item.kind, item.type, self._snapshot)
         beside = [demand for task_id, demand in self._running.items() if task_id in counted]
-        said = admission.admits(wanted, self._snapshot, beside, self.limits, self._past)
+        said = admission.decide(wanted, self._snapshot, beside, self.limits, self._past)
         if said.admitted:
             return ""
         if said.cause is Cause.ROOM and now - self._since.setdefault(item.id, now) >= OVERTAKEN_S:
@@ -73,8 +74,9 @@ class Gate:
     def close(self, kinds: Collection[TaskType], counted: Sequence[TaskType]) -> set[TaskType]:
         """Those of `kinds` for which there is no free place beside tasks of the types `counted`: none need ask."""
         closed = set()
+        beside = [Demand(type=other) for other in counted]
         for kind in kinds:
-            said = admission.place(Demand(type=kind), [Demand(type=other) for other in counted], self.limits)
+            said = admission.place(Demand(type=kind), beside, self.limits)
             if said is not None:
                 self.refusals[kind] = said
                 closed.add(kind)
@@ -90,7 +92,7 @@ class Gate:
     def end(self, running: Collection[str], waiting: Container[str], now: float) -> None:
         """End the round: learn what those used that run no more."""
         if self._running is None:
-            self._past = ()  # nobody asked, so nobody was refused
+            self._past = {}  # nobody asked, so nobody was refused
         for task_id in [task_id for task_id in self._since if task_id not in waiting]:
             del self._since[task_id]
         self._reservations.follow(running, now)

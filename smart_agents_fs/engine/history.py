@@ -50,11 +50,10 @@ GUESSES: Mapping[TaskType, Expected] = {
 
 
 class History:
-    """The history of one spool, loaded when it is first asked."""
+    """The history of one spool, loaded when it is first asked; without a spool in memory alone."""
 
-    def __init__(self, spool: Spool) -> None:
-        self._path = spool.supervisor("history.json")
-        self._tmp = spool.tmp
+    def __init__(self, spool: Spool | None = None) -> None:
+        self._spool = spool
         self._kinds: dict[str, dict[str, Any]] | None = None
         self._saved = -math.inf
         self._changed = False
@@ -83,19 +82,21 @@ class History:
 
     def save(self, now: float) -> None:
         """Write the file when there is something new and the last time is long enough ago. A failure is let be."""
-        if not self._changed or 0 <= now - self._saved < SAVE_S:
+        if self._spool is None or not self._changed or 0 <= now - self._saved < SAVE_S:
             return
         self._saved, self._changed = now, False
         record = {"format": layout.FORMAT, "kinds": self._all}
         try:
-            jsonio.replace(self._path, jsonio.dumps(record), self._tmp, durable=False)
+            path = self._spool.supervisor("history.json")
+            jsonio.replace(path, jsonio.dumps(record), self._spool.tmp, durable=False)
         except (OSError, SpoolUnusable):
             return
 
     @property
     def _all(self) -> dict[str, dict[str, Any]]:
         if self._kinds is None:
-            self._kinds = _fitting(jsonio.load_or_none(self._path))
+            path = self._spool.supervisor("history.json") if self._spool is not None else None
+            self._kinds = _fitting(jsonio.load_or_none(path) if path is not None else None)
         return self._kinds
 
     def _note(self, name: str, memory_mb: float, processors: float | None, *, whole: bool) -> None:

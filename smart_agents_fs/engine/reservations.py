@@ -18,7 +18,8 @@ from typing import Any
 from smart_agents_fs.engine.admission import Demand, ResourceLimits
 from smart_agents_fs.engine.history import Expected, History
 from smart_agents_fs.engine.snapshot import Snapshot
-from smart_agents_fs.spool import agents, clock, jsonio, layout, runs
+from smart_agents_fs.engine.witness import OnDisk, Witness
+from smart_agents_fs.spool import agents
 from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.words import TaskType
 
@@ -51,12 +52,17 @@ class _Started:
 
 
 class Reservations:
-    """The tasks of one spool that run, with what each is expected to use."""
+    """The tasks that run, with what each is expected to use."""
 
-    def __init__(self, spool: Spool) -> None:
-        self._spool = spool
+    def __init__(self, witness: Witness, history: History) -> None:
+        self._witness = witness
+        self._history = history
         self._started: dict[str, _Started] = {}
-        self._history = History(spool)
+
+    @classmethod
+    def of(cls, spool: Spool) -> Reservations:
+        """Those of a spool: what its runners note, and what its history knows."""
+        return cls(OnDisk(spool), History(spool))
 
     def wanted(self, kind: str, task_type: TaskType, snapshot: Snapshot) -> Demand:
         """What a task of this kind asks for before it starts."""
@@ -82,21 +88,22 @@ class Reservations:
     def follow(self, tasks: Collection[str], now: float) -> None:
         """Forget the tasks that run no more, and learn what they used."""
         for task_id in [task_id for task_id in self._started if task_id not in tasks]:
-            self._history.learn(self._started.pop(task_id).kind, _end_of(self._spool, task_id))
+            self._history.learn(self._started.pop(task_id).kind, self._witness.end(task_id))
         self._history.save(now)
 
     def _of(
         self, task_id: str, task_type: TaskType, snapshot: Snapshot, limits: ResourceLimits, now: float
     ) -> Demand:
         if task_id not in self._started:  # it runs since before this supervisor
-            job = jsonio.load_or_none(self._spool.job(layout.RUNNING, task_id)) or {}
-            self.started(task_id, _kind_in(job, task_type), task_type, now)
+            self.started(task_id, _kind_in(self._witness.job(task_id), task_type), task_type, now)
         task = self._started[task_id]
         task.since = min(task.since, now)  # the clock may have been set back
         age = now - task.since
-        if age > 0 and not 0 <= now - task.looked < LOOK_S:
-            self._look(task, task_id, now)
         left = _left(age, limits.reservation_s)
+        if (left > 0 or task.agents) and age > 0 and not 0 <= now - task.looked < LOOK_S:
+            self._look(task, task_id, now)
+        if left <= 0:  # all that it uses shows in what is measured
+            return Demand(type=task_type, agents=task.agents)
         not_in_mean = max(0.0, 1.0 - age / limits.cpu_window_s)
         return Demand(
             type=task_type,
@@ -106,17 +113,12 @@ class Reservations:
         )
 
     def _look(self, task: _Started, task_id: str, now: float) -> None:
-        """Look at what the task uses itself, as its runner notes it, and at how many agents it has at work."""
+        """Look at what the task uses itself, and at how many agents it has at work."""
         task.looked = now
-        usage = jsonio.load_or_none(self._spool.run(task_id, "usage.json")) or {}
-        used, told = usage.get("memory_mb"), usage.get("time")
-        known = isinstance(used, int | float) and not isinstance(used, bool)
-        if isinstance(told, str) and clock.is_time(told) and clock.parse(told) < task.since - LOOK_S:
-            known = False  # of the attempt before
-        task.memory_mb = float(used or 0.0) if known else 0.0
+        use = self._witness.use(task_id, task.since, agents=task.agents > 0)
+        task.memory_mb = use.memory_mb
         if task.agents:
-            counted = (jsonio.load_or_none(self._spool.run(task_id, "progress.json")) or {}).get("agents")
-            task.agents = max(1, counted) if isinstance(counted, int) else 1
+            task.agents = use.agents
 
 
 def _left(age: float, reservation_s: float) -> float:
@@ -135,9 +137,3 @@ def _kind_in(job: Mapping[str, Any], task_type: TaskType) -> str:
     words = [word for word in argv if isinstance(word, str)] if isinstance(argv, list) else []
     agent = job.get("agent") or (agents.COMMAND if words else agents.CLAUDE)
     return kind_of(str(agent), task_type, job.get("project_dir"), words)
-
-
-def _end_of(spool: Spool, task_id: str) -> dict[str, Any] | None:
-    """The end record of the newest attempt; None when there is none."""
-    made = runs.attempts_made(spool, task_id)
-    return jsonio.load_or_none(spool.attempt(task_id, max(made), "end.json")) if made else None

@@ -110,16 +110,11 @@ class Turns:
         not_paused = frozenset(may)
         counted = self._loans.counted(self.running, None)
         may -= self.gate.close(may & self.waiting.ready_types, [self.running[task] for task in counted])
-        while (item := self.waiting.first(may, now)) is not None:
-            if self.allowance.bars(item, self.waiting, now):
-                continue
-            if self._refusal(item, now):
-                may.discard(item.type)
-            else:
-                self._try(item, now)
+        for item in self.waiting.in_turn(may, now, self._refusal, self._is_barred):
+            self._try(item, now)
         # What may use a place that its parent lends does not wait behind others that may not.
         for item in self.waiting.ready_children(self._loans.lenders):
-            barred = item.type not in not_paused or self.allowance.bars(item, self.waiting, now)
+            barred = item.type not in not_paused or self._is_barred(item, now)
             if not barred and not self._refusal(item, now):
                 self._try(item, now)
         self.gate.end(self.running, self.waiting, now)
@@ -176,6 +171,9 @@ class Turns:
         machine = self.sample() if self.running else UNKNOWN
         lenders, limits = self._loans.lenders, self.gate.limits
         self.gate.hold = self.restraint.look(self.running, machine, limits, self.settings, lenders=lenders, now=now)
+
+    def _is_barred(self, item: Waiting, now: float) -> bool:
+        return self.allowance.bars(item, self.waiting, now)
 
     def _refusal(self, item: Waiting, now: float) -> str:
         return self.gate.refusal(item, self.running, self._loans.counted(self.running, item.parent), now)

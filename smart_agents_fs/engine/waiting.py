@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import os
 from bisect import bisect_left, insort
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 
@@ -173,6 +173,27 @@ class Queue:
             if item is None or item.not_before <= now:
                 return item
             self.put(item, now)  # the clock was set back
+
+    def in_turn(
+        self,
+        kinds: Collection[TaskType],
+        now: float,
+        refusal: Callable[[Waiting, float], str],
+        is_barred: Callable[[Waiting, float], bool] | None = None,
+    ) -> Iterator[Waiting]:
+        """The ready tasks of these types that are neither barred nor refused, each when it is its turn.
+
+        Each is to leave, or to be put aside, before the next one is asked for; `is_barred` itself puts aside what it
+        bars. Where one of a type is refused none of that type is asked any more.
+        """
+        may = set(kinds)
+        while (item := self.first(may, now)) is not None:
+            if is_barred is not None and is_barred(item, now):
+                continue
+            if refusal(item, now):
+                may.discard(item.type)
+            else:
+                yield item
 
     def due(self, now: float) -> list[Waiting]:
         """The tasks whose start has come; each is to be put again."""
