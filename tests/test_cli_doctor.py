@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -167,9 +168,13 @@ def test_a_supervisor_of_another_version_is_named(patient: Patient) -> None:
     task_id = patient.sa.held()
     assert starter.supervisor_is_alive(patient.sa.spool)
     status = jsonio.load(patient.sa.spool.supervisor("status.json"))
-    text = jsonio.dumps(status | {"version": "0.0.9"})
-    jsonio.replace(patient.sa.spool.supervisor("status.json"), text, patient.sa.spool.tmp, durable=False)
-    found = patient.check("supervisor")
+    os.kill(status["supervisor"]["pid"], signal.SIGSTOP)  # or it writes its file again
+    try:
+        text = jsonio.dumps(status | {"version": "0.0.9"})
+        jsonio.replace(patient.sa.spool.supervisor("status.json"), text, patient.sa.spool.tmp, durable=False)
+        found = patient.check("supervisor")
+    finally:
+        os.kill(status["supervisor"]["pid"], signal.SIGCONT)
     assert found["verdict"] == "weak"
     assert found["mend"] == "`sa-spool stop`; the next task starts ours"
     patient.sa.let_go()
