@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from smart_agents_fs.queue import NotificationStrategy as NotificationStrategy
     from smart_agents_fs.queue import ProgressUpdate as ProgressUpdate
     from smart_agents_fs.queue import ResourceLimits as ResourceLimits
+    from smart_agents_fs.queue import TaskLimits as TaskLimits
     from smart_agents_fs.queue import TaskResult as TaskResult
     from smart_agents_fs.queue import TaskStatus as TaskStatus
 
@@ -42,6 +43,7 @@ _HOMES = {
     "ResourceLimits": "queue",
     "SmartAgentsError": "errors",
     "SpoolUnusable": "errors",
+    "TaskLimits": "queue",
     "TaskNotFound": "errors",
     "TaskProgressEmitter": "progress_emitter",
     "TaskResult": "queue",

@@ -15,7 +15,7 @@ import datetime as dt
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from smart_agents_fs import settings as settings_module
@@ -30,6 +30,7 @@ from smart_agents_fs.queue_types import (
     ProgressUpdate,
     TaskArtifacts,
     TaskError,
+    TaskLimits,
     TaskMetrics,
     TaskResult,
     TaskStatus,
@@ -55,6 +56,7 @@ __all__ = [
     "ResourceLimits",
     "TaskArtifacts",
     "TaskError",
+    "TaskLimits",
     "TaskMetrics",
     "TaskResult",
     "TaskStatus",
@@ -141,6 +143,7 @@ def job_of(task: BackgroundTask) -> dict[str, Any]:
     Raises InvalidJob for a value of a kind that has no place in a job file; the rest is checked with that.
     """
     _check_kind("description", task.description, str, "a string")
+    _check_kind("limits", task.limits, TaskLimits, "a TaskLimits")
     _check_kind("notify", task.notify, NotificationConfig, "a NotificationConfig")
     _check_kind("labels", task.labels, Mapping, "a mapping of strings")
     _check_kind("cwd", task.cwd, str, "a string")
@@ -165,6 +168,7 @@ def job_of(task: BackgroundTask) -> dict[str, Any]:
         "env": _listed("env", task.env),
         "timeout_s": task.timeout,
         "silence_timeout_s": task.silence_timeout,
+        "limits": _limits(task.limits),
         "retries": _given(max=task.retries, backoff_s=task.backoff),
         "model": task.model,
         "max_budget_usd": task.max_budget_usd,
@@ -197,6 +201,10 @@ def _notify(config: NotificationConfig | None) -> dict[str, Any] | None:
         throttle_ms=config.throttle_ms,
         wake=config.wake,
     )
+
+
+def _limits(limits: TaskLimits | None) -> dict[str, Any] | None:
+    return None if limits is None else _given(**asdict(limits))
 
 
 def _given(**values: Any) -> dict[str, Any] | None:

@@ -24,6 +24,18 @@ class NotificationConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TaskLimits:
+    """What one task may use, all its processes together. None: as the settings say; 0: no limit."""
+
+    memory_mb: float | None = None
+    cpu_seconds: float | None = None
+    processes: int | None = None  #: at once
+    output_mb: float | None = None  #: written to its logs
+    nice: int | None = None  #: -20 to 19; 19 yields most
+    ionice: str | None = None  #: idle, or best-effort:0 (first) to best-effort:7
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class BackgroundTask:
     """A task to submit. What is None is left to the settings, or found out from where we are.
 
@@ -51,6 +63,7 @@ class BackgroundTask:
     env: Sequence[str] = ()  #: names of environment variables to pass, never values
     timeout: float | None = None
     silence_timeout: float | None = None
+    limits: TaskLimits | None = None
     retries: int | None = None  #: tries after the first
     backoff: float | None = None  #: pause before the first retry; it doubles each time
     model: str | None = None
@@ -80,6 +93,7 @@ class TaskFields(TypedDict, total=False):
     env: Sequence[str]
     timeout: float | None
     silence_timeout: float | None
+    limits: TaskLimits | None
     retries: int | None
     backoff: float | None
     model: str | None

@@ -57,7 +57,23 @@ def ended(status: dict[str, Any]) -> str:
 def result(
     status: dict[str, Any], found: dict[str, Any], attempts: Sequence[dict[str, Any]], *, full: bool
 ) -> list[str]:
-    """A result for a person. `attempts` are the end records of its attempts, the first one first."""
+    """A result for a person: what is known of it, and what its agent answered."""
+    answered = answer(found, full=full)
+    return outcome(status, found, attempts, full=full) + (["", *answered] if answered else [])
+
+
+def answer(found: dict[str, Any], *, full: bool) -> list[str]:
+    """What the agent answered, as text that harms no terminal; empty when it said nothing."""
+    text = output(found["output"])
+    if not text:
+        return []
+    return [text] if full else cut(text, found["id"], OUTPUT)
+
+
+def outcome(
+    status: dict[str, Any], found: dict[str, Any], attempts: Sequence[dict[str, Any]], *, full: bool
+) -> list[str]:
+    """How a task ended, why, and what it took; `attempts` are the end records of its attempts in their order."""
     metrics = found["metrics"]
     took = telling.duration(metrics["duration_s"])
     how = f"Task {ending(found['outcome'])} {telling.MARKS.get(found['outcome'], '❌')}"
@@ -74,11 +90,7 @@ def result(
         lines.append(" · ".join(facts))
     if len(attempts) > 1:
         lines.append(f"Attempts: {len(attempts)} ({'; '.join(_attempt(end) for end in attempts)})")
-    lines += _files(found["artifacts"], full=full)
-    answer = output(found["output"])
-    if answer:
-        lines += ["", *([answer] if full else cut(answer, status["id"], OUTPUT))]
-    return lines
+    return lines + _files(found["artifacts"], full=full)
 
 
 def denied(found: dict[str, Any]) -> list[str]:

@@ -69,6 +69,16 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
         "seconds of waiting that are worth one step of priority, so that nothing starves; 0 is off",
         (0, 31_536_000),
     ),
+    "task.memory_mb": (0, "MB of memory that one task may use, all its processes; 0 is no limit", (0, 10**9)),
+    "task.cpu_seconds": (0, "seconds of processor time that one attempt may use; 0 is no limit", (0, 10**9)),
+    "task.processes": (0, "processes that one task may have at once; 0 is no limit", (0, 10**6)),
+    "task.output_mb": (1024, "MB that one attempt may write to its logs; 0 is no limit", (0, 10**9)),
+    "task.nice": (0, "niceness of a task's processes, 19 yields most; 0 is that of the supervisor", (-20, 19)),
+    "task.ionice": (
+        "",
+        "disk access of a task's processes: idle, or best-effort:0 (first) to :7; empty is as usual",
+        ("", "idle", *(f"best-effort:{level}" for level in range(8))),
+    ),
     "task.max_depth": (3, "how deep tasks may submit tasks", (0, 100)),
     "task.grace_s": (8, "seconds between the request to end and the kill", (0, 600)),
     "supervisor.idle_exit_s": (
@@ -212,7 +222,7 @@ def check(key: str, value: Any, where: str = "") -> Any:
         if fits and allowed and not all(_is_pattern(item, allowed) for item in value):
             wanted = "a list of TYPE=REGEX; a type is one of " + ", ".join(allowed)
     elif allowed:
-        wanted = "" if value in allowed else "one of " + ", ".join(allowed)
+        wanted = "" if value in allowed else "one of " + ", ".join(word or '""' for word in allowed)
     elif not isinstance(value, str):
         wanted = "a string"
     elif key == "spool.dir" and value and not value.startswith(("/", "~/")):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,21 @@ class Program:
         assert len(lines) == 1, done.stderr
         assert lines[0].startswith("sa-spool: ")
         return lines[0].removeprefix("sa-spool: ")
+
+    def on_terminal(self, *words: str) -> str:
+        """What `sa-spool WORDS` writes to a terminal, which needs no pager."""
+        master, slave = pty.openpty()
+        environ = {**self.environ, "PAGER": "cat", "TERM": "xterm-256color"}
+        said = b""
+        with subprocess.Popen(
+            self.command(*words), cwd=self.cwd, env=environ, stdin=slave, stdout=slave, stderr=slave
+        ):
+            os.close(slave)
+            with suppress(OSError):  # at its end
+                while piece := os.read(master, 4096):
+                    said += piece
+        os.close(master)
+        return said.decode().replace("\r\n", "\n")
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start `sa-spool WORDS` and return at once."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import subprocess
 from pathlib import Path
 
@@ -200,29 +199,9 @@ def test_on_a_terminal_a_patch_is_coloured_and_the_ways_to_more_are_named(shop: 
         (("result", task, "--diff"), "\x1b[32m+xy\x1b[m"),
         (("result", task), f"More: sa-spool result {task} --diff · sa-spool logs {task}"),
     ):
-        assert wanted in on_terminal(shop, *words)
-        assert "\x1b[2J" not in on_terminal(shop, *words)
+        assert wanted in shop.on_terminal(*words)
+        assert "\x1b[2J" not in shop.on_terminal(*words)
     assert (
         patch.coloured("@@ -1 +1 @@\n-a\n+b\n c\n")
         == "\x1b[36m@@ -1 +1 @@\x1b[m\n\x1b[31m-a\x1b[m\n\x1b[32m+b\x1b[m\n c\n"
     )
-
-
-def on_terminal(sa: Program, *words: str) -> str:
-    """What `sa-spool WORDS` writes to a terminal."""
-    master, slave = pty.openpty()
-    with subprocess.Popen(
-        sa.command(*words), cwd=sa.cwd, env={**sa.environ, "PAGER": "cat"}, stdin=slave, stdout=slave, stderr=slave
-    ):
-        os.close(slave)
-        said = b""
-        while True:
-            try:
-                piece = os.read(master, 4096)
-            except OSError:
-                break
-            if not piece:
-                break
-            said += piece
-    os.close(master)
-    return said.decode().replace("\r\n", "\n")

@@ -67,8 +67,8 @@ def test_all_is_fine_where_nothing_is_wrong(patient: Patient) -> None:
     assert lines[-1] == "all is fine"
     assert [line for line in lines if line.startswith("✗")] == []
     names = [line.split(":")[0] for line in lines[:-2]]
-    expected = "platform python environment command settings limits spool directories rights disk_space disk_inodes"
-    expected += " file_system watching supervisor rejected service claude plugin waking"
+    expected = "platform python environment command settings limits task_limits spool directories rights"
+    expected += " disk_space disk_inodes file_system watching supervisor rejected service claude plugin waking"
     assert names == [f"✓ {name.replace('_', ' ')}" for name in expected.split()]
 
 

@@ -33,6 +33,7 @@ def result(**facts: Any) -> dict[str, Any]:
     """The result object of the same task."""
     metrics = {"duration_s": 222.4, "tokens_used": 12345, "cost_usd": 0.118, "num_turns": 5}
     usual = {
+        "id": "task_6b2k9x1qd0",
         "outcome": "succeeded",
         "output": "Found 3 improvement areas",
         "error": None,

@@ -71,6 +71,7 @@ def checks(*, fix: bool) -> Iterator[Check]:
     settings, check = _settings()
     yield check
     yield from _guarded("limits", partial(doctor_limits.limits, settings))
+    yield from _guarded("task limits", doctor_limits.of_one_task)
     yield from _guarded("spool", partial(doctor_spool.everything, settings, fix=fix))
     yield from _guarded("service", doctor_service.after_a_reboot)
     yield from _guarded("claude", partial(doctor_client.everything, settings))

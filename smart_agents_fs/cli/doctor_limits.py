@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from smart_agents_fs.cli.check import Check, Verdict
-from smart_agents_fs.engine import cgroup, profiles, snapshot
+from smart_agents_fs.cli.check import Check, Verdict, good, weak
+from smart_agents_fs.engine import cgroup, profiles, snapshot, tree
 from smart_agents_fs.settings import Settings
 
 MB = 1 << 20
@@ -28,6 +28,16 @@ def limits(settings: Settings) -> Check:
         found=f"{_words(in_force)}; a {profile.name} machine{_size(processors, memory_mb)}",
         mend=f"{' && '.join(commands)}" if commands else "",
         commands=commands,
+    )
+
+
+def of_one_task() -> Check:
+    """How the limits of a single task are kept here; see `docs/decisions/0023-limits-are-watched.md`."""
+    if tree.lists_children():
+        return good("task limits", "kept by watching the processes of each task; no cgroup is used")
+    return weak(
+        "task limits",
+        "memory, processor time and processes of a task cannot be watched here; its result tells which were not",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smart_agents_fs.cli import place, submit
+from smart_agents_fs.cli import limits, place, submit
 from smart_agents_fs.cli.words import Option, parse
 from smart_agents_fs.errors import UsageError
 from smart_agents_fs.spool import editing, jsonio, view
@@ -18,6 +18,7 @@ EXAMPLES = (
 )
 _SHARED = (
     *("--type", "--description", "--priority", "--in", "--at", "--cron", "--timeout", "--silence-timeout"),
+    *(option.flag for option in limits.OPTIONS),
     *("--retries", "--backoff", "--model", "--budget", "--estimate", "--notify", "--label"),
     *("--min-progress-delta", "--throttle-ms", "--wake", "--no-wake"),
 )

@@ -14,6 +14,7 @@ import time
 
 from smart_agents_fs import environment, starter
 from smart_agents_fs import settings as settings_module
+from smart_agents_fs.cli import limits
 from smart_agents_fs.cli.wait import Supervision
 from smart_agents_fs.cli.words import Option, duration, parse, whole
 from smart_agents_fs.engine import foreground as command
@@ -56,6 +57,7 @@ OPTIONS = (
     Option("--priority", "priority", "1-10", "10 goes first; default 5", whole),
     Option("--description", "description", "TEXT", "one line that says what it is"),
     Option("--timeout", "timeout_s", "DURATION", "end it when it runs longer, with exit code 124", duration),
+    *limits.OF_PROCESSES,
     Option("--max-wait", "max_wait_s", "DURATION", "do not run it when its slot is not free by then", duration),
     Option("--notify", "notify", "WHEN", "tell the session of its end too; default silent"),
     Option("--quiet", "quiet", "", "do not say on stderr what it waits for, or that it is suspended"),
@@ -146,6 +148,7 @@ def _asked(values: dict[str, Any], argv: list[str]) -> dict[str, Any]:
         "timeout_s": values.get("timeout_s"),
         "notify": {"strategy": values.get("notify", "silent")},
         "retries": {"max": 0},
+        **limits.wish(values),
     }
 
 

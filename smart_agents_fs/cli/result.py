@@ -7,7 +7,7 @@ import sys
 from smart_agents_fs import rendering
 from smart_agents_fs.cli import patch, place
 from smart_agents_fs.errors import Refused
-from smart_agents_fs.spool import jsonio, runs, series, store, view
+from smart_agents_fs.spool import agents, jsonio, runs, series, store, view
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,11 +38,31 @@ def show(spool: Spool, task_id: str, *, as_json: bool, full: bool) -> int:
     if as_json:
         print(jsonio.dumps(found))
     else:
-        status = view.status(spool, task_id)
-        print("\n".join(rendering.result(status, found, attempts(spool, task_id), full=full)))
+        status, ended = view.status(spool, task_id), attempts(spool, task_id)
         if sys.stdout.isatty():
+            print("\n".join(rendering.outcome(status, found, ended, full=full)))
+            _show_answer(found, as_markdown=status["agent"] != agents.COMMAND, full=full)
             print("\n" + _deeper(spool, task_id, found), file=sys.stderr)
+        else:
+            print("\n".join(rendering.result(status, found, ended, full=full)))
     return 0 if found["success"] else 1
+
+
+def _show_answer(found: dict[str, Any], *, as_markdown: bool, full: bool) -> None:
+    """Print what the agent answered on a terminal: as Markdown what a model wrote, where we can."""
+    lines = rendering.answer(found, full=full)
+    if not lines:
+        return
+    print()
+    if as_markdown and isinstance(found["output"], str):
+        try:
+            from smart_agents_fs.cli import markdown
+        except ImportError:  # called outside of the built environment
+            pass
+        else:
+            markdown.show(lines[0])
+            lines = lines[1:]
+    print("\n".join(lines), end="\n" if lines else "")
 
 
 def _show_diff(spool: Spool, task_id: str, *, as_json: bool) -> int:

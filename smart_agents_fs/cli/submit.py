@@ -10,6 +10,7 @@ import sys
 
 from smart_agents_fs import settings as settings_module
 from smart_agents_fs import starter
+from smart_agents_fs.cli import limits
 from smart_agents_fs.cli.words import Option, duration, number, pair, parse, whole
 from smart_agents_fs.errors import InvalidJob, SmartAgentsError, SpoolUnusable, UsageError
 from smart_agents_fs.spool import fields, layout, store, submission
@@ -66,6 +67,7 @@ OPTIONS = (
         "end an attempt that writes nothing for so long",
         duration,
     ),
+    *limits.OPTIONS,
     Option("--retries", "retries", "N", "tries after the first when it fails", whole),
     Option("--backoff", "backoff", "S", "pause before the first retry; it doubles each time", duration),
     Option("--cwd", "cwd", "DIR", "where the agent works; default here"),
@@ -126,12 +128,6 @@ def submit(spool: Spool, settings: Settings, values: dict[str, Any], rest: list[
     task_id = submission.submit(spool, asked, settings, via="shell")
     if not values.get("json"):
         say_start(task_id, values, asked)
-    limits = fields.not_enforced(asked)
-    if limits:
-        print(
-            f"sa-spool: {task_id}: {', '.join(limits)} recorded, but not enforced by this version",
-            file=sys.stderr,
-        )
     try:
         starter.ensure_supervisor(spool)
     except (OSError, SmartAgentsError) as error:  # the task is accepted all the same, and its id is to be told
@@ -192,7 +188,7 @@ def wishes(values: dict[str, Any], verb: str) -> dict[str, Any]:
         asked["notify"] = notify
     if "labels" in values:
         asked["labels"] = dict(values["labels"])
-    return asked
+    return asked | limits.wish(values)
 
 
 def _notify(values: dict[str, Any], verb: str) -> dict[str, Any]:
@@ -223,6 +219,7 @@ _ELSEWHERE = frozenset(
             "labels",
             "input",
         ),
+        *limits.NAMES,
         *("once_per_prompt", "background", "wait", "json"),
     )
 )

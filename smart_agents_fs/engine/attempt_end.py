@@ -24,6 +24,7 @@ class Stop:
     outcome: Outcome
     kind: str
     message: str
+    at_once: bool = False  #: without grace, since it would use it to take more
     requeue: int = 0  #: the order by which the task goes back into the queue; 0: it ends
 
 

@@ -13,18 +13,23 @@ import signal
 import sys
 import time
 
-from smart_agents_fs.engine import sweep, tree
+from smart_agents_fs.engine import priority, spared, sweep, tree
 from smart_agents_fs.engine.signals import Signals
+from smart_agents_fs.engine.usage import Usage
 from smart_agents_fs.errors import SpoolUnusable
 from smart_agents_fs.spool import control, ending, jsonio, process, runs
 from smart_agents_fs.spool.layout import Spool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import resource
     from collections.abc import Sequence
     from typing import Any
 
+    from smart_agents_fs.engine.attempt_end import Stop
+    from smart_agents_fs.engine.priority import Priority
     from smart_agents_fs.engine.suspension import Suspension
+    from smart_agents_fs.engine.task_limits import LimitWatch
     from smart_agents_fs.settings import Settings
 
 LOOK_S = 0.2  #: between two looks at `cancel`
@@ -43,9 +48,13 @@ class Command:
         self.started = time.time()
         self.begun = time.monotonic()
         self.stopped: tuple[str, str, str] | None = None  #: outcome, kind and words, where it was we who ended it
+        self._watch: LimitWatch | None = None
+        self._not_enforced: list[str] = []
         self.suspension: Suspension | None = None  #: there once it has run for a moment
         self.quiet = False
         self._child = 0
+        self._usage: Usage | None = None
+        self._used: resource.struct_rusage | None = None
         self._attempt = runs.current_attempt(spool, task_id)
 
     def record_start(self, child: int | None = None) -> None:
@@ -57,29 +66,41 @@ class Command:
 
     def start(self, program: str, words: Sequence[str], signals: Signals) -> None:
         """Start `program` with the argument list `words`. Raises OSError when that cannot be done."""
-        self._child = start(program, words, self._environ(), signals)
+        if not self.job.get("limits"):
+            self._child, _ = start(program, words, self._environ(), signals)
+        else:
+            self._start_limited(program, words, signals)
+        self._usage = Usage(self.spool, self.task_id, self._attempt, self._child)
         with contextlib.suppress(OSError, SpoolUnusable):  # it runs, and its token finds it
             self.record_start(self._child)
 
+    def _start_limited(self, program: str, words: Sequence[str], signals: Signals) -> None:
+        from smart_agents_fs.engine.task_limits import LimitWatch, TaskLimits  # most have no limits of their own
+
+        limits = TaskLimits.in_force(self.job, None)
+        self._child, refused = start(program, words, self._environ(), signals, limits.priority)
+        self._not_enforced = [*limits.not_enforced, *refused]
+        self._watch = LimitWatch(limits, of=self._child, others=lambda: spared.pids(self.spool, self.task_id, 0.0))
+
     def follow(self, signals: Signals) -> int:
         """Wait for the end of the command, pass signals on to it, end it on request; returns its wait status."""
-        child, limit = self._child, self.job.get("timeout_s")
+        child, watch = self._child, self._watch
         looked = time.monotonic()
         while True:
-            ended, status = os.waitpid(child, os.WNOHANG)
+            ended, status, used = os.wait4(child, os.WNOHANG)
             if ended:
+                self._used = used
                 return status
-            came = signals.wait(LOOK_S)
+            pause = LOOK_S if watch is None else min(LOOK_S, watch.every_s)
+            came = signals.wait(pause)
             if came is not None and came.is_ours:
                 os.kill(child, came.number)  # not collected yet, so it is this one
             if came is not None and self.suspension is not None:
                 self.suspension.let_go()  # it is to hear that, whatever it stands still for
             now = time.monotonic()
-            if self.stopped is None and now - looked >= LOOK_S / 2:
+            if self.stopped is None and now - looked >= pause / 2:
                 looked = now
-                self.stopped = self._why_stop(now, limit)
-                if self.stopped is not None:
-                    self._terminate(child)
+                self._stop(child, self._why_stop(now) or self._past_limit(now))
 
     def end(self, status: int | None, failure: str = "") -> None:
         """Record how the command ended, and bring its task to where it belongs.
@@ -101,7 +122,9 @@ class Command:
         report = Report(outcome=outcome, error=error, agents_involved=("command",), details={"exit_code": code})
         end = end_record(report, self._attempt, self.token, code, self.started, time.time())
         end["metrics"]["duration_s"] = round(time.monotonic() - self.begun, 3)  # the clock may have been set
-        end |= {"not_enforced": [], "left_processes": []}
+        if self._usage is not None:
+            end["usage"] = self._usage.end(self._used)
+        end |= {"not_enforced": self._not_enforced, "left_processes": []}
         if self.suspension is not None and (stood := self.suspension.stood_s(time.monotonic())):
             end["suspended_s"] = round(stood, 3)
         control.note_resumed(self.spool, self.task_id)
@@ -131,7 +154,8 @@ class Command:
             tree.TOKEN: self.token,
         }
 
-    def _why_stop(self, now: float, limit: float | None) -> tuple[str, str, str] | None:
+    def _why_stop(self, now: float) -> tuple[str, str, str] | None:
+        limit = self.job.get("timeout_s")
         request = runs.cancel_requested(self.spool, self.task_id)
         if request is not None:
             return "cancelled", "cancelled", ending.cancel_message(request)
@@ -141,6 +165,31 @@ class Command:
         if limit and self.suspension.own_time(now) - self.begun >= limit:
             return "timed_out", "timeout", f"it ran longer than its limit of {limit:g} s; `--timeout` gives it more"
         return None
+
+    def _past_limit(self, now: float) -> Stop | None:
+        """Why it has to end, from what it uses now; that is noted in any case, for the tasks that want to start."""
+        if self._usage is None:
+            return None
+        if self._watch is None:
+            self._usage.sample(now)
+            return None
+        return self._watch.passed(self._usage.sample(now, self._watch.every_s), 0, now)
+
+    def _stop(self, child: int, why: tuple[str, str, str] | Stop | None) -> None:
+        """End the command, if there is a reason to."""
+        if why is None:
+            return
+        if isinstance(why, tuple):
+            self.stopped = why
+            self._terminate(child)
+            return
+        self.stopped = str(why.outcome), why.kind, why.message
+        if why.at_once:
+            os.kill(child, signal.SIGSTOP)
+            sweep.stop_and_kill({child: process.start_ticks(child) or 0} | tree.below([child]))
+            sweep.end_marked(self.token, [])
+        else:
+            self._terminate(child)
 
     def _may_be_suspended(self) -> Suspension:
         from smart_agents_fs.engine.suspension import Suspension  # short commands need none of it
@@ -170,11 +219,25 @@ class Command:
         sweep.end_marked(self.token, [])
 
 
-def start(program: str, words: Sequence[str], environ: dict[str, str], signals: Signals) -> int:
-    """Start a command as execvp would, in our process group and with every descriptor that we were given."""
+def start(
+    program: str,
+    words: Sequence[str],
+    environ: dict[str, str],
+    signals: Signals,
+    wanted: Priority | None = None,
+) -> tuple[int, list[str]]:
+    """Start a command as execvp would, in our process group and with every descriptor that we were given.
 
-    def spawn(path: str, argv: list[str]) -> int:
-        return os.posix_spawn(path, argv, environ, setsigmask=signals.before, setsigdef=BY_PYTHON)
+    Returns its pid, and what of the priority that is `wanted` the system refuses, as names of fields.
+    """
+
+    def spawn(path: str, argv: list[str]) -> tuple[int, list[str]]:
+        if wanted is not None:
+            return priority.spawn(path, argv, environ, wanted, unmask)
+        return os.posix_spawn(path, argv, environ, setsigmask=signals.before, setsigdef=priority.BY_PYTHON), []
+
+    def unmask() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, signals.before)
 
     try:
         return spawn(program, list(words))
@@ -186,7 +249,7 @@ def start(program: str, words: Sequence[str], environ: dict[str, str], signals: 
 
 def become(program: str, words: Sequence[str]) -> None:
     """Go on as the command itself, with the environment that we were given. Raises OSError."""
-    for number in BY_PYTHON:
+    for number in priority.BY_PYTHON:
         signal.signal(number, signal.SIG_DFL)
     try:
         os.execve(program, list(words), original_environ())
@@ -208,10 +271,6 @@ def original_environ() -> dict[str, str]:
         if not any(part.startswith(b"LC_CTYPE=") for part in given.split(b"\0")):
             del environ["LC_CTYPE"]
     return environ
-
-
-#: ignored by Python itself; a command is to start as from a shell
-BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
 def _error(code: int | None, failure: str) -> tuple[str, str]:

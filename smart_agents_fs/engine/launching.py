@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import fcntl
 import os
-import signal
 
+from smart_agents_fs.engine import priority
 from smart_agents_fs.spool import reports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from smart_agents_fs.engine.priority import Priority
 
 
 def streams(folder: str, tmp: str, stdin: bytes, *, reporting: bool = False) -> tuple[int, ...]:
@@ -38,17 +40,29 @@ def streams(folder: str, tmp: str, stdin: bytes, *, reporting: bool = False) -> 
     return tuple(opened)
 
 
-def start(argv: tuple[str, ...], environ: Mapping[str, str], cwd: str, files: tuple[int, ...]) -> int:
-    """Start an agent in a session of its own and return its pid; closes `files`, whatever comes of it.
+def start(
+    argv: tuple[str, ...], environ: Mapping[str, str], cwd: str, files: tuple[int, ...], wanted: Priority | None
+) -> tuple[int, list[str]]:
+    """Start an agent in a session of its own; closes `files`, whatever comes of it.
+
+    Returns its pid, and what of the priority that is `wanted` the system refuses, as names of fields.
 
     Without `subprocess`, which would cost each runner a megabyte and the agent three milliseconds. Nothing but the
     `files` reaches the agent: every other one of ours is closed by exec. Raises OSError.
     """
     actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(files)]
-    ignored = (signal.SIGPIPE, signal.SIGXFSZ)  # by Python itself; the agent is to start as from a shell
+
+    def prepare() -> None:
+        os.setsid()
+        for number, fd in enumerate(files):
+            os.dup2(fd, number)
+
     try:
         os.chdir(cwd)  # posix_spawn knows no other way to start it there
-        return os.posix_spawn(argv[0], argv, environ, file_actions=actions, setsid=True, setsigdef=ignored)
+        if wanted is not None:
+            return priority.spawn(argv[0], argv, environ, wanted, prepare)
+        ignored = priority.BY_PYTHON
+        return os.posix_spawn(argv[0], argv, environ, file_actions=actions, setsid=True, setsigdef=ignored), []
     finally:
         os.chdir("/")
         _close(files)

@@ -66,6 +66,11 @@ class Output:
         self._show(self._shown.of(self._reader.progress, self._reports))
         return True
 
+    @property
+    def size(self) -> int:
+        """Bytes that the agent had written when we last looked."""
+        return sum(file.size for file in self._files)
+
     def finish(self) -> None:
         """Take in all that is left of what counts for the result, however much."""
         self._files[0].feed(whole=True)
@@ -113,14 +118,14 @@ class _File:
         self._path = path
         self._take = take
         self._needed = needed  # for the result, which must not be made without it
-        self._seen = 0
         self._fed = 0
+        self.size = 0  #: when we last looked
 
     def has_grown(self) -> bool:
         """Whether its size is another one than at the last look, or something was left then."""
         size = runs.size_of(self._path)
-        changed = size != self._seen or size > self._fed
-        self._seen = size
+        changed = size != self.size or size > self._fed
+        self.size = size
         return changed
 
     def feed(self, *, whole: bool = False) -> None:

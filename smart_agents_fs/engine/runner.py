@@ -29,6 +29,7 @@ from smart_agents_fs.engine.clocks import Clocks
 from smart_agents_fs.engine.milestones import Milestones
 from smart_agents_fs.engine.output import Output
 from smart_agents_fs.engine.suspension import Suspension
+from smart_agents_fs.engine.task_limits import LimitWatch, TaskLimits
 from smart_agents_fs.engine.usage import Usage
 from smart_agents_fs.errors import SpoolUnusable
 from smart_agents_fs.spool import (
@@ -77,6 +78,8 @@ class Runner:
         self.begun = time.monotonic()
         self.durable = settings["durability"] == "full"
         self.usage = Usage(spool, task_id, attempt)
+        self.limits = TaskLimits.in_force(self.job, settings)
+        self.refused: list[str] = []  #: wishes for its priority that the system did not grant
         self.changes: Changes | None = None
         self.suspension = Suspension(spool, task_id, attempt, self.job, self._below, self._say)
 
@@ -196,26 +199,27 @@ class Runner:
             environ["SA_PROGRESS_FD"] = str(reports.DESCRIPTOR)
         if self.task.depends_on:
             environ["SA_DEPENDENCIES"] = self._offered
-        return launching.start(launch.argv, environ, cwd, files)
+        child, self.refused = launching.start(launch.argv, environ, cwd, files, self.limits.priority)
+        return child
 
     def _watch(self, child: int, output: Output, clocks: Clocks) -> Stop | None:
         """Follow the agent until it is gone; returns why we ended it, or None when it ended by itself."""
         begun = time.monotonic()
+        limits = LimitWatch(self.limits, others=lambda: spared.pids(self.spool, self.task_id, 0.0))
         while True:
-            pause = FIRST_LOOK_S if time.monotonic() - begun < 1 else LOOK_S
+            pause = FIRST_LOOK_S if time.monotonic() - begun < 1 else min(LOOK_S, limits.pause_s)
             gone = tree.wait_for_exit(child, pause)
             now = time.monotonic()
-            self.usage.sample(now)
+            sample = self.usage.sample(now, limits.every_s)
             own = self.suspension.own_time(now)
             if output.look():
                 clocks.heard(own)
             if gone:
                 return None
             stop = self._cancel_asked() or self.suspension.look(now) or clocks.run_out(own)
-            stop = stop or limited(output.progress, time.time())
+            stop = stop or limited(output.progress, time.time()) or limits.passed(sample, output.size, now)
             if stop is not None:
-                grace = self.settings["task.grace_s"]
-                self._terminate(child, min(grace, EDGE_GRACE_S) if stop.requeue else grace)
+                self._stop(child, stop)
                 return stop
 
     def _clocks(self, agent: Agent) -> Clocks:
@@ -232,12 +236,17 @@ class Runner:
             return None
         return Stop(outcome=Outcome.CANCELLED, kind="cancelled", message=ending.cancel_message(request))
 
-    def _terminate(self, child: int, grace_s: float) -> None:
-        """Ask the agent and its group to end, wait for its grace, kill it; what it started is left to the sweep."""
+    def _stop(self, child: int, stop: Stop) -> None:
+        """End the agent: ask it and its group, and kill it after its grace; what it started is left to the sweep."""
+        if stop.at_once:
+            _signal(os.kill, child, signal.SIGSTOP)
+            sweep.stop_and_kill(self._below())
+            return
         _signal(os.killpg, child, signal.SIGTERM)
         _signal(os.killpg, child, signal.SIGCONT)  # a stopped process would not hear the other one
         self.suspension.let_go()
-        if not tree.wait_for_exit(child, grace_s):
+        grace = self.settings["task.grace_s"]
+        if not tree.wait_for_exit(child, min(grace, EDGE_GRACE_S) if stop.requeue else grace):
             _signal(os.kill, child, signal.SIGKILL)
 
     def _collect(self, child: int) -> int | None:
@@ -279,7 +288,7 @@ class Runner:
         end["usage"] = self.usage.end()
         if self.changes is not None and (found := self.changes.end()) is not None:
             end["artifacts"] = with_changes(end["artifacts"], found)
-        end["not_enforced"] = [*self.task.not_enforced, *not_enforced]
+        end["not_enforced"] = [*self.limits.not_enforced, *self.refused, *not_enforced]
         end["left_processes"] = []
         if requeue and report.outcome is Outcome.CANCELLED:
             end["requeued"] = requeue

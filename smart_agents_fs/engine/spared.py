@@ -19,16 +19,19 @@ if TYPE_CHECKING:
 START_S = 2.0  #: for a supervisor that is on its way to its lock
 
 
-def pids(spool: Spool, task_id: str) -> set[int]:
-    """The live processes of this spool that are not of the task `task_id`."""
+def pids(spool: Spool, task_id: str, patience_s: float = START_S) -> set[int]:
+    """The live processes of this spool that are not of the task `task_id`.
+
+    A supervisor that is being started is waited for: `patience_s` seconds at most.
+    """
     try:
-        return (_supervisors(spool) | _runners(spool, task_id)) - {os.getpid()}
+        return (_supervisors(spool, patience_s) | _runners(spool, task_id)) - {os.getpid()}
     except OSError:  # a disk that fails now spares nobody; recovery mends what that costs others
         return set()
 
 
-def _supervisors(spool: Spool) -> set[int]:
-    deadline = time.monotonic() + START_S
+def _supervisors(spool: Spool, patience_s: float) -> set[int]:
+    deadline = time.monotonic() + patience_s
     while tasklock.is_held(spool.supervisor("starting")) and time.monotonic() < deadline:
         time.sleep(0.01)
     return tree.lock_holders(spool.supervisor("lock"))

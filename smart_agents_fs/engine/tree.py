@@ -68,17 +68,24 @@ def children() -> list[int]:
     return _listed_children("self", str(os.getpid()))
 
 
-def family() -> list[int]:
-    """Every process below this one by the kernel's lists of children: quick, and blind to one that moves meanwhile.
+def family(of: int | None = None, *, but: Collection[int] = ()) -> list[int]:
+    """Every process below this one, or `of` and all below it, but for those of `but` and below.
 
-    For looking on. What has to be ended is found by `below`.
+    By the kernel's lists of children: quick, and blind to one that moves meanwhile. For looking on; what has to be
+    ended is found by `below`.
     """
     found: list[int] = []
-    pids = children()
+    pids = children() if of is None else [of]
     while pids:
+        pids = [pid for pid in pids if pid not in but]
         found += pids
         pids = [child for pid in pids for thread in _threads(pid) for child in _listed_children(str(pid), thread)]
     return found
+
+
+def lists_children() -> bool:
+    """Whether the system has such lists, without which nobody sees a tree as a whole."""
+    return os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 
 
 def kill_child(pid: int) -> None:
@@ -174,7 +181,7 @@ def _that(marked: Callable[[int], bool]) -> dict[int, int]:
 
 
 def _writes(pid: int, wanted: Collection[str]) -> bool:
-    folder = f"/proc/{_living_thread(pid)}"
+    folder = f"/proc/{living_thread(pid)}"
     try:
         numbers = os.listdir(f"{folder}/fd")
     except OSError:
@@ -198,13 +205,13 @@ def _is_for_writing(path: str) -> bool:
 
 def _read(pid: int, name: str) -> bytes:
     try:
-        with open(f"/proc/{_living_thread(pid)}/{name}", "rb") as file:
+        with open(f"/proc/{living_thread(pid)}/{name}", "rb") as file:
             return file.read()
     except OSError:
         return b""
 
 
-def _living_thread(pid: int) -> str:
+def living_thread(pid: int) -> str:
     """Where /proc shows what a process has: its first thread may have ended before others, and then has nothing."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:

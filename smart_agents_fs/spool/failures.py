@@ -20,9 +20,12 @@ RETRIED = (TRANSIENT, TIMEOUT, OUT_OF_MEMORY, LOST)  #: those that another attem
 _LASTING = (
     *("agent_missing", "cwd_missing", "unknown_agent", "model_not_found"),
     *("not_logged_in", "billing", "blocked", "no_turn", "dependency", "invalid_job"),
+    *("process_limit", "output_limit"),
     *("error_max_turns", "error_max_budget_usd", "error_max_structured_output_retries"),
 )
 _BY_OUTCOME = {"denied": DENIED, "lost": LOST, "timed_out": TIMEOUT, "dependency_failed": PERMANENT}
+#: limits of the task that another attempt may keep: what it shared the machine with is another then
+_BY_KIND = {"memory_limit": OUT_OF_MEMORY, "cpu_limit": TIMEOUT}
 _KILLED = (-9, 137)  #: by SIGKILL, seen by us or by a shell in between
 _REFUSED = range(400, 500)  #: HTTP: the request is at fault
 _BUSY = (408, 409, 425, 429)  #: but for these, which pass
@@ -40,6 +43,8 @@ def classify(outcome: str, kind: str, exit_code: int | None, details: dict[str, 
         return _BY_OUTCOME[outcome]
     if kind == QUOTA:
         return QUOTA
+    if kind in _BY_KIND:
+        return _BY_KIND[kind]
     if kind in _LASTING:
         return PERMANENT
     if exit_code in _KILLED and kind in ("signal", "exit_code"):  # not by us, or the outcome would be another

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 PRIORITIES = (1, 10)
 TYPES = ("agent_execution", "orchestration", "analysis", "e2e_test", "build", "command")
 STRATEGIES = ("silent", "milestone", "verbose", "completion")
-LIMITS = ("memory_mb", "cpu_seconds", "processes", "output_mb", "nice")
+LIMITS = ("memory_mb", "cpu_seconds", "processes", "output_mb", "nice", "ionice")
+IONICE = ("idle", *(f"best-effort:{level}" for level in range(8)))
 
 
 def validate(job: dict[str, Any]) -> None:
@@ -42,12 +43,6 @@ def validate(job: dict[str, Any]) -> None:
 def fitting(job: dict[str, Any]) -> dict[str, Any]:
     """The fields of a job file that hold what they may: for showing one that was broken after its acceptance."""
     return {name: value for name, value in job.items() if not _slip(name, value)}
-
-
-def not_enforced(job: dict[str, Any]) -> list[str]:
-    """The wishes in `job` that this version records but does not enforce, as field names."""
-    limits = job.get("limits") or {}
-    return [f"limits.{name}" for name in LIMITS if limits.get(name) is not None]
 
 
 def describe(job: dict[str, Any]) -> str:
@@ -224,11 +219,12 @@ _MEMBERS: dict[str, dict[str, Callable[[Any], str]]] = {
         "max_backoff_s": _SECONDS_OR_OFF,
     },
     "limits": {
-        "memory_mb": _number(1, 1e9, "megabytes, 1 or more"),
-        "cpu_seconds": _SECONDS,
-        "processes": _number(1, 1e6, "a whole number, 1 or more", whole=True),
-        "output_mb": _number(0.001, 1e9, "megabytes, more than 0"),
+        "memory_mb": _number(0, 1e9, "megabytes, 0 (no limit) or more"),
+        "cpu_seconds": _number(0, 1e9, "seconds, 0 (no limit) or more"),
+        "processes": _number(0, 1e6, "a whole number, 0 (no limit) or more", whole=True),
+        "output_mb": _number(0, 1e9, "megabytes, 0 (no limit) or more"),
         "nice": _number(-20, 19, "a whole number from -20 to 19", whole=True),
+        "ionice": _one_of(IONICE),
     },
     "notify": {
         "strategy": _one_of(STRATEGIES),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from smart_agents_fs.spool import clock, fields, ids
 from smart_agents_fs.spool.words import DependsPolicy, Strategy, TaskType
@@ -57,7 +57,6 @@ class Task:
     labels: Mapping[str, str]
     foreground: bool  #: its runner is `sa-spool exec`, which holds its lock while it waits
     created_at: float
-    not_enforced: tuple[str, ...] = field(default=())
 
     @classmethod
     def from_job(cls, task_id: str, job: Mapping[str, Any]) -> Task:
@@ -99,5 +98,4 @@ class Task:
             labels=given.get("labels", {}),
             foreground=given.get("foreground", False),
             created_at=created,
-            not_enforced=tuple(fields.not_enforced(given)),
         )

@@ -44,8 +44,8 @@ class Failure(StrEnum):
 
     TRANSIENT = "transient"  #: may pass by itself; also whatever we cannot know better, such as an exit code
     QUOTA = "quota"  #: the account's usage limit is reached; it ends by itself
-    TIMEOUT = "timeout"  #: a limit of time or of silence passed
-    OUT_OF_MEMORY = "out_of_memory"  #: ended by a SIGKILL that was not ours: nearly always the kernel, for memory
+    TIMEOUT = "timeout"  #: a limit of time, of silence or of processor time passed
+    OUT_OF_MEMORY = "out_of_memory"  #: past its memory limit, or a SIGKILL not from us: nearly always the kernel
     DENIED = "denied"  #: a permission was refused, and would be again
     LOST = "lost"  #: its runner died
     PERMANENT = "permanent"  #: stays until somebody changes something: the machine, the account, the task
