@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -139,6 +140,30 @@ def test_a_deep_queue_is_shown_by_its_front_and_its_length_and_is_not_listed(
     place = Place(chosen=look.waiting[-1]["id"])
     assert "… and 99,960 more that wait" in "\n".join(drawn(look, (80, 24), place=place)[3:])
     assert "Waiting (40, the first 40 of 100,000):" in watch_words.snapshot(look, list(look.tasks))
+
+
+def test_without_a_supervisor_a_queue_is_listed_again_only_when_it_has_changed(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = stage.waits("First")
+    os.utime(stage.spool.directory(layout.PENDING), (0, 0))  # long ago
+    looker = stage.looker()
+    assert [status["id"] for status in looker.look().waiting] == [first]
+    listed: list[str] = []
+    real = store.ids_in
+
+    def ids_in(spool: Spool, state: str) -> list[str]:
+        listed.append(state)
+        return real(spool, state)
+
+    monkeypatch.setattr(store, "ids_in", ids_in)
+    looker.look()
+    assert layout.PENDING not in listed
+    second = stage.waits("Second")
+    for _ in range(2):  # so young a change may hide another one
+        listed.clear()
+        assert {status["id"] for status in looker.look().waiting} == {first, second}
+        assert layout.PENDING in listed
 
 
 def test_nothing_is_read_again_until_something_changes(stage: Stage) -> None:

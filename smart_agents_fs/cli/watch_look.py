@@ -60,6 +60,7 @@ class Looker:
         self._stamp: tuple[object, ...] = ()
         self._looked_at = float("-inf")
         self._last = Look(at=0.0, spool=place)
+        self._listed: tuple[int, set[str]] = (-1, set())
         self._ended: tuple[tuple[object, ...], tuple[Status, ...]] = ((), ())
 
     def changed(self) -> bool:
@@ -120,10 +121,19 @@ class Looker:
         count = known.get("waiting_count")
         if isinstance(count, int) and count > len(named) >= SEARCHED:
             return named[: self.count], count  # as the supervisor says: listing a deep queue takes a while
-        there = set(store.ids_in(self.spool, layout.PENDING))
+        there = self._all_pending()
         ordered = [task_id for task_id in named if task_id in there][: self.count]
         others = heapq.nsmallest(self.count - len(ordered), there.difference(ordered))
         return ordered + others, len(there)
+
+    def _all_pending(self) -> set[str]:
+        """Everything that waits, listed anew only if something may have come or gone: a deep queue takes a while."""
+        assert self.spool is not None
+        changed_at = _changed_at(self.spool.directory(layout.PENDING))
+        if self._listed[0] != changed_at:
+            settled = time.time_ns() - changed_at >= recent.SETTLED_NS  # else one more change may have the same time
+            self._listed = (changed_at if settled else -1, set(store.ids_in(self.spool, layout.PENDING)))
+        return self._listed[1]
 
     def _ended_now(self, now: float) -> tuple[Status, ...]:
         assert self.spool is not None
