@@ -27,7 +27,7 @@ _SCRIPT = "on run {title, body}\ndisplay notification body with title title\nend
 
 def show(notice: dict[str, Any], spool: Spool) -> str:
     """Show it; returns what went wrong, empty when nothing did."""
-    body = quoting.line(telling.for_person([notice]), 300)
+    body = quoting.line(telling.for_person([notice]), 400)
     command = _command(body, urgent=notice.get("outcome") not in ("succeeded", "cancelled"))
     if command is None:
         return _through_terminal(body, notice, spool)

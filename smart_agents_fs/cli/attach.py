@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from smart_agents_fs import settings as settings_module
 from smart_agents_fs.cli import place
 from smart_agents_fs.errors import Refused
-from smart_agents_fs.spool import agents, jsonio, layout, runs, store
+from smart_agents_fs.spool import agents, jsonio, layout, quoting, runs, store
 from smart_agents_fs.spool.layout import Spool
 
 #: what ties a client to another one's session, or makes it one of our agents
@@ -38,13 +38,26 @@ def run(*, part: str, same: bool, print_only: bool, as_json: bool) -> int:
     if as_json:
         print(jsonio.dumps({"id": task_id, "session_id": session, "cwd": cwd, "argv": words}))
         return 0
-    line = f"cd {shlex.quote(cwd)} && {shlex.join(words)}"
+    line = f"cd {_quoted(cwd)} && {' '.join(map(_quoted, words))}"
     if print_only:
         print(line)
         return 0
     if os.environ.get("CLAUDECODE") or not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise Refused(f"attach needs a terminal of its own; type there: {line}")
     return _become(words, cwd)
+
+
+def _quoted(word: str) -> str:
+    """`word` for a shell; where it would act on a terminal or hide something, as bash, zsh and ksh spell it."""
+    if quoting.clean(word) == word and "\n" not in word:
+        return shlex.quote(word)
+    return "$'" + "".join(map(_spelled, os.fsencode(word))) + "'"
+
+
+def _spelled(byte: int) -> str:
+    if byte in b"'\\":
+        return "\\" + chr(byte)
+    return chr(byte) if 0x20 <= byte < 0x7F else f"\\{byte:03o}"
 
 
 def _become(words: list[str], cwd: str) -> NoReturn:

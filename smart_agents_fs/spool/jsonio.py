@@ -10,6 +10,7 @@ import errno
 import os
 
 from smart_agents_fs.errors import SpoolUnusable
+from smart_agents_fs.spool import quoting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 LIMIT = 1024 * 1024  #: bytes that any of our JSON files may have
 DEPTH = 64  #: levels of nesting that a file of somebody else may have
 DIGITS = 4300  #: digits that a whole number may have; Python itself reads no more
-_ESCAPES = {code: f"\\u{code:04x}" for code in (*range(32), 0x7F, 0x2028, 0x2029)}
+#: what acts on a terminal or hides is spelled out, so that a document can be looked at as it is
+_ESCAPES = {code: f"\\u{code:04x}" for code in (*range(32), *range(0x7F, 0xA0), *quoting.HIDDEN) if code < 0x10000}
 _ESCAPES |= {ord('"'): '\\"', ord("\\"): "\\\\", 8: "\\b", 9: "\\t", 10: "\\n", 12: "\\f", 13: "\\r"}
 
 
@@ -35,13 +37,13 @@ class TooLarge(Unreadable):
 
 
 def dumps(value: Any, level: int = 0) -> str:
-    """`value` as JSON: one line per field of the outermost object, so that `cat` reads well.
+    """`value` as JSON: one line per field of the outermost object, so that `cat` reads well and harms no terminal.
 
     The standard encoder costs the `re` and `enum` imports, which is half of what a submission may take.
     Raises TypeError or ValueError, in words for the user, for what is no JSON.
     """
     if isinstance(value, str):
-        return '"' + value.translate(_ESCAPES) + '"'
+        return '"' + _escaped(value) + '"'
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -61,6 +63,19 @@ def dumps(value: Any, level: int = 0) -> str:
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join([dumps(item, level + 1) for item in value]) + "]"
     raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _escaped(text: str) -> str:
+    text = text.translate(_ESCAPES)
+    if text.isascii() or max(text) < "\U00010000":
+        return text
+    return "".join([_pair(letter) if quoting.hides(letter) else letter for letter in text])
+
+
+def _pair(letter: str) -> str:
+    """A letter beyond the first 65,536 as JSON spells it."""
+    high, low = divmod(ord(letter) - 0x10000, 0x400)
+    return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"
 
 
 def loads(data: bytes) -> Any:

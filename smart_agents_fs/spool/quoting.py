@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 #: bidirectional controls, zero-width, filling and other characters that show one thing and say another
-_HIDDEN = frozenset(
+HIDDEN = frozenset(
     (
         0x00AD,
         0x034F,
@@ -80,11 +80,16 @@ def neutral(text: str) -> str:
     return text.replace("<", "‹").replace(">", "›")
 
 
+def hides(letter: str) -> bool:
+    """Whether a letter is one that nobody sees, or that turns what others see."""
+    return ord(letter) in HIDDEN or ord(letter) in _TAGS
+
+
 def _visible(letter: str) -> bool:
     code = ord(letter)
     if 0x20 <= code < 0x7F:
         return True
-    return code >= 0xA0 and code not in _HIDDEN and code not in _TAGS and not 0xD800 <= code <= 0xDFFF
+    return code >= 0xA0 and not hides(letter) and not 0xD800 <= code <= 0xDFFF
 
 
 def _without_escapes(text: str) -> str:
