@@ -6,6 +6,7 @@ from pathlib import Path
 
 import kills
 import listener
+import notices
 import proofs
 import pytest
 
@@ -35,6 +36,16 @@ def test_the_session_notices(tmp_path: Path, bug: str) -> None:
 @pytest.mark.client
 def test_kills_at_work_of_the_real_client_lose_and_repeat_nothing(tmp_path: Path) -> None:
     assert kills.torture(4, folder=tmp_path, share=1, flow=2)[0] == []
+
+
+@pytest.mark.client
+def test_every_ending_is_told_once_to_the_right_chat_of_the_real_client(tmp_path: Path) -> None:
+    assert notices.torture(6, folder=tmp_path)[0] == []
+
+
+@pytest.mark.client
+def test_chats_that_miss_what_was_offered_notice(tmp_path: Path) -> None:
+    assert notices.torture(3, folder=tmp_path, bug="offered is told", tasks=9, kills=1)[0] != []
 
 
 @pytest.mark.client

@@ -31,6 +31,7 @@ import listener
 import lost_watches
 import machine
 import mounts
+import notices
 import power_cuts
 import proofs
 import races
@@ -94,12 +95,18 @@ def parts(seed: int) -> list[Part]:
         times, seconds = _times(bug, quick, 10_000, 300, 100), 15 if bug != "none" else 180
         return hostile.torture(times, bug=bug, seed=seed, seconds=seconds)
 
+    def chats(bug: str, quick: bool) -> Outcome:
+        return notices.torture(
+            _times(bug, quick, 120, 6, 5), bug=bug, seed=seed, tasks=_times(bug, quick, 300, 30, 15)
+        )
+
     def full(options: str) -> Callable[[str, bool], Outcome]:
         return lambda bug, _quick: full_disks.torture(options, bug=bug)
 
     return [
         Part("kills", random_kills, kills.BUGS),
         Part("told", lambda bug, _quick: listener.torture(bug=bug), listener.BUGS),
+        Part("notices", chats, notices.BUGS, no_client),
         Part("proofs", proof, proofs.BUGS, no_client),
         Part("calls", calls, failing_calls.BUGS),
         Part("syscalls", lambda bug, quick: syscalls.torture(bug=bug, quick=quick), (), syscalls.why_not()),
