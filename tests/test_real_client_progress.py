@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ def script(request: Request) -> Answer | str:
         tool("Bash", {"command": 'sa-spool progress 70 "as good as done" && echo told'}),
     ]
     done = sum("tool_result" in json.dumps(message) for message in request.body["messages"])
+    if done == 3:  # it thinks while it does the first, and the runner looks meanwhile
+        time.sleep(2)
     return calls[done] if done < len(calls) else "ready"
 
 

@@ -98,4 +98,5 @@ def _recovered(place: Arena, log: bytes) -> str:
     (folder / "stdout.log").write_bytes(log)
     store.move(spool, task, layout.PENDING, layout.RUNNING)
     recovery.recover(spool, task, settings.load())
-    return str(jsonio.load(spool.run(task, "result.json"))["outcome"])
+    # By its end record: one that met a usage limit has no result, as it waits for another attempt.
+    return str(jsonio.load(spool.attempt(task, 1, "end.json"))["outcome"])

@@ -220,7 +220,7 @@ def living_thread(pid: int) -> str:
         threads = os.listdir(f"/proc/{pid}/task")
     except OSError:
         return str(pid)
-    return f"{pid}/task/{threads[-1]}"
+    return f"{pid}/task/{threads[-1]}" if threads else str(pid)  # without any it has just been collected
 
 
 def _threads(pid: int) -> list[str]:
