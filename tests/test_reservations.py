@@ -214,6 +214,42 @@ def test_what_it_uses_itself_comes_off(spool: Spool) -> None:
     assert seen == {1: 700, 2: 0, 3: 1000, 4: 1000, 5: 1000, 6: 700}
 
 
+def machine(percent: float) -> Snapshot:
+    return Snapshot(cpu_percent=0, memory_percent=percent, processors=8, memory_mb=10_000)
+
+
+def peaks(known: Reservations) -> list[float]:
+    return list(known._history._all[KIND]["memory_mb"])
+
+
+def test_memory_that_no_process_of_ours_has_is_learnt_as_that_of_those_that_started_before(spool: Spool) -> None:
+    known, first = a_started_task(spool)
+    second = store.submit(spool, {"argv": ["make", "all"], "project_dir": "/shop"}, durable=False)
+    store.move(spool, second, layout.PENDING, layout.RUNNING)
+    known.started(second, KIND, TaskType.COMMAND, NOON)
+    both = {first: TaskType.COMMAND, second: TaskType.COMMAND}
+    for task in both:
+        Path(spool.run(task, "usage.json")).write_text('{"memory_mb": 10}')
+    for age, percent in ((0, 20), (1, 20), (2, 50), (3, 50), (4, 50)):
+        known.running(both, machine(percent), LIMITS, NOON + age)
+    for task in both:
+        Path(spool.attempt(task, 1)).mkdir()
+        Path(spool.attempt(task, 1, "end.json")).write_text(json.dumps(ended(10)))
+    known.follow([], NOON + 5)
+    assert peaks(known) == [1000, 1510, 1510]  # of 3,000 MB each has half, and 10 by itself
+
+
+def test_memory_that_the_processes_tell_a_moment_later_is_not_counted_twice(spool: Spool) -> None:
+    known, task = a_started_task(spool)
+    for age, percent, own in ((0, 20, 0), (1, 20, 10), (2, 50, 10), (3, 50, 3000), (4, 50, 3000)):
+        Path(spool.run(task, "usage.json")).write_text(json.dumps({"memory_mb": own}))
+        running(spool, known, task, NOON + age, machine(percent))
+    Path(spool.attempt(task, 1)).mkdir()
+    Path(spool.attempt(task, 1, "end.json")).write_text(json.dumps(ended(3000)))
+    known.follow([], NOON + 5)
+    assert peaks(known) == [1000, 3000]
+
+
 def test_once_its_time_is_over_nobody_looks_what_it_uses_itself(spool: Spool) -> None:
     known, task = a_started_task(spool)
     Path(spool.run(task, "usage.json")).write_text('{"memory_mb": 300}')

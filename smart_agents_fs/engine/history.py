@@ -66,8 +66,8 @@ class History:
                 return Expected(memory_mb=max(found["memory_mb"]), processors=max(found["processors"], default=0.0))
         return GUESSES[task_type]
 
-    def learn(self, kind: str, end: Mapping[str, Any] | None) -> None:
-        """Note what an attempt used, from its end record; nothing when that does not tell."""
+    def learn(self, kind: str, end: Mapping[str, Any] | None, *, outside_mb: float = 0.0) -> None:
+        """Note what an attempt used, by its end record, and outside of it; nothing when that does not tell."""
         usage = (end or {}).get("usage")
         if end is None or not isinstance(usage, dict) or not _is_number(usage.get("memory_peak_mb")):
             return
@@ -78,7 +78,9 @@ class History:
         known = _is_number(busy) and _is_number(duration)
         processors = busy / duration if known and duration >= SHORT_S else None
         for name in (kind, kind.partition("\t")[0]):
-            self._note(name, usage["memory_peak_mb"], processors, whole=end.get("outcome") == Outcome.SUCCEEDED)
+            self._note(
+                name, usage["memory_peak_mb"] + outside_mb, processors, whole=end.get("outcome") == Outcome.SUCCEEDED
+            )
 
     def save(self, now: float) -> None:
         """Write the file when there is something new and the last time is long enough ago. A failure is let be."""

@@ -3,6 +3,8 @@
 A task that has just started counts with what tasks of its kind used before, less what it uses itself already: in
 full for half of `limits.reservation_s`, then less and less, since by the end of that its own use shows in what is
 measured. Of the CPU, whose load is a mean over a window, the part that the window does not show yet.
+Memory that a task takes outside of its own processes, in a container of a daemon's for example, shows in the machine
+alone: what that has lost since its start, and no task's processes have, is shared out among those that started since.
 It is the supervisor's memory alone: after a restart each running task counts as just started.
 """
 
@@ -24,6 +26,7 @@ from smart_agents_fs.spool.layout import Spool
 from smart_agents_fs.spool.words import TaskType
 
 LOOK_S = 1.0  #: between two looks at what one running task uses
+OUTSIDE_MB, OUTSIDE_PERCENT = 256.0, 3.0  #: memory outside of a task's processes that is no mere noise
 WORDS = 3  #: of a program's words that tell one kind of command from another
 LENGTH = 40  #: characters of a program's name
 
@@ -48,7 +51,11 @@ class _Started:
     since: float
     agents: int
     looked: float = -math.inf
-    memory_mb: float = 0.0  #: that it uses by itself now; 0 when nobody tells
+    memory_mb: float = 0.0  #: that its processes use now; 0 when nobody tells
+    rest_mb: float | None = None  #: in use at its start, but not by tasks of ours
+    share_mb: float = 0.0  #: of what is neither its start's nor any task's, at the latest look
+    shared: float = -math.inf  #: when that was
+    outside_mb: float = 0.0  #: the most that it seems to have taken outside of its processes
 
 
 class Reservations:
@@ -58,6 +65,7 @@ class Reservations:
         self._witness = witness
         self._history = history
         self._started: dict[str, _Started] = {}
+        self._rest_mb: float | None = None  #: in use at the latest look, but not by tasks of ours
 
     @classmethod
     def of(cls, spool: Spool) -> Reservations:
@@ -78,37 +86,68 @@ class Reservations:
         self, tasks: Mapping[str, TaskType], snapshot: Snapshot, limits: ResourceLimits, now: float
     ) -> list[Demand]:
         """What each of `tasks`, those that run, counts with at `now` beyond what is measured of it."""
-        return [self._of(task_id, kind, snapshot, limits, now) for task_id, kind in tasks.items()]
+        for task_id, task_type in tasks.items():
+            self._follow(task_id, task_type, limits, now)
+        self._look_outside(list(tasks), snapshot, now)
+        return [self._of(task_id, snapshot, limits, now) for task_id in tasks]
 
     def started(self, task_id: str, kind: str, task_type: TaskType, now: float) -> None:
         """Note that a task starts now."""
         expected = self._history.expected(kind, task_type)
-        self._started[task_id] = _Started(kind, task_type, expected, now, _agents_in(kind))
+        self._started[task_id] = _Started(kind, task_type, expected, now, _agents_in(kind), rest_mb=self._rest_mb)
 
     def follow(self, tasks: Collection[str], now: float) -> None:
         """Forget the tasks that run no more, and learn what they used."""
         for task_id in [task_id for task_id in self._started if task_id not in tasks]:
-            self._history.learn(self._started.pop(task_id).kind, self._witness.end(task_id))
+            task = self._started.pop(task_id)
+            self._history.learn(task.kind, self._witness.end(task_id), outside_mb=task.outside_mb)
         self._history.save(now)
 
-    def _of(
-        self, task_id: str, task_type: TaskType, snapshot: Snapshot, limits: ResourceLimits, now: float
-    ) -> Demand:
+    def _follow(self, task_id: str, task_type: TaskType, limits: ResourceLimits, now: float) -> None:
+        """Look at a task that runs, if it is time to."""
         if task_id not in self._started:  # it runs since before this supervisor
             self.started(task_id, _kind_in(self._witness.job(task_id), task_type), task_type, now)
         task = self._started[task_id]
         task.since = min(task.since, now)  # the clock may have been set back
         age = now - task.since
-        left = _left(age, limits.reservation_s)
-        if (left > 0 or task.agents) and age > 0 and not 0 <= now - task.looked < LOOK_S:
+        wanted = task.agents or _left(age, limits.reservation_s) > 0
+        if wanted and age > 0 and not 0 <= now - task.looked < LOOK_S:
             self._look(task, task_id, now)
+
+    def _look_outside(self, tasks: Sequence[str], snapshot: Snapshot, now: float) -> None:
+        """Look what the machine has lost since each of `tasks` began that the processes of none of them have.
+
+        Only what stands at two looks counts: what processes use is told a moment later than the machine shows it.
+        """
+        if snapshot.memory_percent is None or not snapshot.memory_mb:
+            return
+        running = [self._started[task_id] for task_id in tasks]
+        used = snapshot.memory_percent * snapshot.memory_mb / 100
+        self._rest_mb = rest = max(0.0, used - sum(task.memory_mb for task in running))
+        if not all(task.memory_mb for task in running):  # of one it is not known yet what its processes have
+            return
+        for task in running:
+            if task.rest_mb is None:
+                task.rest_mb = rest
+            if 0 <= now - task.shared < LOOK_S:
+                continue
+            share = (rest - task.rest_mb) / sum(other.since >= task.since for other in running)
+            both = min(share, task.share_mb)
+            task.share_mb, task.shared = share, now
+            if both >= max(OUTSIDE_MB, OUTSIDE_PERCENT * snapshot.memory_mb / 100):
+                task.outside_mb = max(task.outside_mb, both)
+
+    def _of(self, task_id: str, snapshot: Snapshot, limits: ResourceLimits, now: float) -> Demand:
+        task = self._started[task_id]
+        age = now - task.since
+        left = _left(age, limits.reservation_s)
         if left <= 0:  # all that it uses shows in what is measured
-            return Demand(type=task_type, agents=task.agents)
+            return Demand(type=task.type, agents=task.agents)
         not_in_mean = max(0.0, 1.0 - age / limits.cpu_window_s)
         return Demand(
-            type=task_type,
+            type=task.type,
             agents=task.agents,
-            memory_mb=max(0.0, task.expected.in_mb(snapshot.memory_mb) * left - task.memory_mb),
+            memory_mb=max(0.0, task.expected.in_mb(snapshot.memory_mb) * left - task.memory_mb - task.outside_mb),
             processors=task.expected.processors * min(left, not_in_mean),
         )
 
