@@ -78,6 +78,8 @@ class Page(Screen[None]):
         else:
             self.pressed(event.key, event.character if event.is_printable else None)
 
+    # Each page has these two of its own. Not by `abc`: textual's screens have another metaclass already.
+
     def pressed(self, key: str, letter: str | None) -> None:
         """Do what a key stands for."""
         raise NotImplementedError
